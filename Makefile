@@ -1,0 +1,49 @@
+# Everything starts here: `make demo` and `make test` each set up what they need on a fresh machine.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint format bench constraints clean
+
+setup: .venv/.core
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "duel needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.core: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/.core $@
+
+# Trains on the digits that travel with the package, at most three minutes on two cores.
+demo: setup
+	$(BIN)/duel train demo
+
+# The fast suite, two workers. DUEL_DATA names a folder with the real data sets, if there is one.
+test: .venv/.dev
+	$(BIN)/pytest -n 2 tests
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Side-by-side measurements; each prints its table.
+bench: .venv/.dev
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/step.py
+
+# The pins of a release: what a fresh environment with every extra resolves to.
+constraints: .venv/.dev
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info

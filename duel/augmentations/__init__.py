@@ -1,0 +1,1 @@
+"""Augmentations: differentiable changes to every image that the discriminator sees, real and fake."""

@@ -1,0 +1,157 @@
+"""Checkpoints: one folder per step, with everything that changes during training.
+
+    generator.safetensors discriminator.safetensors   the networks' parameters and buffers
+    optimizers.safetensors                             both optimizers' moments, `generator.3.exp_avg`, …
+    state.json                                         position in the data, random states, step
+    manifest.json                                      size and SHA-256 of each file, then its own SHA-256
+
+A folder is filled beside its place and then renamed, so a checkpoint is there whole or not at all.
+Nothing is unpickled when one is read: safetensors and JSON only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from duel import io
+from duel.errors import CheckpointError, DuelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+    from torch.optim import Optimizer
+
+_MANIFEST = "manifest.json"
+_STATE = "state.json"
+
+
+def folder_name(step: int) -> str:
+    """The name of a step's folder: 2000 → "00002000"."""
+    return f"{step:08d}"
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that have a checkpoint beneath `folder`, in order."""
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal() and name == folder_name(int(name)))
+
+
+def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
+    """Write the checkpoint of a step beneath `folder` and return its place.
+
+    `tensors` maps a file's stem to the tensors that go into it; `state` is what JSON can hold.
+    """
+    from safetensors.torch import save as to_bytes
+
+    final = folder / folder_name(step)
+    beside = folder / f".{final.name}.{os.getpid()}.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        contents = {
+            f"{stem}.safetensors": to_bytes(
+                {name: tensor.detach().contiguous() for name, tensor in group.items()}
+            )
+            for stem, group in tensors.items()
+        }
+        contents[_STATE] = json.dumps({"format": 1, "step": step, **state}).encode()
+        for name, content in contents.items():
+            io.write_atomic(beside / name, content)
+        io.write_atomic(beside / _MANIFEST, _manifest(contents))
+        io.publish_folder(beside, final)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return final
+
+
+def load(place: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """The tensors by file stem, and the state. CheckpointError where anything is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as from_bytes
+
+    contents = _verified(place)
+    try:
+        tensors = {
+            name.removesuffix(".safetensors"): from_bytes(content)
+            for name, content in contents.items()
+            if name.endswith(".safetensors")
+        }
+        return tensors, json.loads(contents[_STATE])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
+
+
+def _manifest(contents: dict[str, bytes]) -> bytes:
+    files = {
+        name: {"bytes": len(content), "sha256": io.sha256(content)} for name, content in contents.items()
+    }
+    body = {"format": 1, "files": files}
+    return json.dumps({**body, "sha256": io.sha256(json.dumps(body).encode())}, indent=2).encode()
+
+
+def _verified(place: Path) -> dict[str, bytes]:
+    """The files that the manifest lists, each with the size and checksum that it promises."""
+    try:
+        manifest = io.read_json(place / _MANIFEST)
+        own = manifest.pop("sha256", None)
+        if own != io.sha256(json.dumps(manifest).encode()):
+            raise CheckpointError(
+                f"the checkpoint {place} is damaged: its manifest does not match its checksum"
+            )
+        return {name: _checked(place / name, entry) for name, entry in manifest["files"].items()}
+    except CheckpointError:
+        raise
+    except (DuelError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
+
+
+def _checked(path: Path, entry: dict[str, Any]) -> bytes:
+    if path.stat().st_size != entry["bytes"]:
+        raise CheckpointError(f"the checkpoint is damaged: {path} has another size than its manifest says")
+    content = path.read_bytes()
+    if io.sha256(content) != entry["sha256"]:
+        raise CheckpointError(f"the checkpoint is damaged: {path} does not match its checksum")
+    return content
+
+
+def prune(folder: Path, keep: int, spare: int | None) -> None:
+    """Remove all but the newest `keep` checkpoints; the step `spare` stays in any case."""
+    for step in steps(folder)[:-keep]:
+        if step != spare:
+            shutil.rmtree(folder / folder_name(step))
+
+
+# ---------------------------------------------------------------- torch's objects to tensors and back
+
+
+def optimizer_tensors(player: str, optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state as flat tensors, `player.parameter.name`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{player}.{index}.{name}": value for index, entry in state.items() for name, value in entry.items()
+    }
+
+
+def restore_optimizer(player: str, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put the tensors of `optimizer_tensors` back; learning rates and the like stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        owner, index, name = key.split(".")
+        if owner == player:
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def restore_module(module: Module, name: str, tensors: dict[str, dict[str, Tensor]]) -> None:
+    """Load a module's tensors. CheckpointError where they do not fit the recipe's networks."""
+    try:
+        module.load_state_dict(tensors[name])
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint's {name} does not fit the recipe: {error}") from error

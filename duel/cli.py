@@ -1,0 +1,268 @@
+"""The command line: parse, call one public function, print. Nothing is computed here.
+
+Heavy imports happen inside the commands, so that help and listings answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from duel import catalog
+from duel.errors import DuelError, InputError, one_of
+
+if TYPE_CHECKING:
+    from duel.session import Session
+
+app = typer.Typer(
+    help="Train Generative Adversarial Networks, look at them, and take samples.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Import variants from outside the package that a file names.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """The entry point: errors become one sentence on standard error and an exit status."""
+    try:
+        app(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; what is still in the buffer must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except DuelError as error:
+        _fail(error, error.exit_status)
+    except MemoryError as error:
+        _fail(error, 1, "memory ran out: lower batch_size, network.width or data.resolution")
+    except OSError as error:
+        _fail(error, 1, f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        _usage(error)
+
+
+def _fail(error: BaseException, status: int, message: str | None = None) -> None:
+    if "--debug" in sys.argv:
+        raise error
+    print(f"duel: {message or error}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _usage(error: Exception) -> None:
+    """An error of the command line's own parser ends with 2; anything else is ours to mend."""
+    if not hasattr(error, "format_message"):
+        raise error
+    print(f"duel: {error.format_message()} See `duel --help`.", file=sys.stderr)
+    sys.exit(2)
+
+
+# ---------------------------------------------------------------- train
+
+
+@app.command()
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="A name (`duel list recipes`) or a TOML file.")] = None,
+    data: Annotated[str | None, typer.Option(help="A listed data set, or a folder of images.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; a run there is continued. Default: runs/NNNN-…")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Generator updates.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training split, in place of steps.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random number.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change any field; repeatable.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Take up this run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Train a generator; see `duel list recipes` for where to start."""
+    if quiet and as_json:
+        raise InputError("--quiet and --json exclude each other: give one of them")
+    from duel import recipe as recipes
+    from duel import session as sessions
+
+    parsed = dict(recipes.parse_change(text) for text in changes or [])
+    trusted: bool | list[str] = allow_code or _typed_code(parsed, data)
+    if dry_run:
+        if recipe is None:
+            raise InputError("--dry-run needs a recipe: name one (`duel list recipes`) or give a TOML file")
+        wanted = sessions.plan(
+            recipe,
+            data=data,
+            steps=steps,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            changes=parsed,
+            allow_code=trusted,
+        )
+        print(recipes.to_toml(wanted), end="")
+        return
+    with sessions.train(
+        recipe,
+        data=data,
+        out=out,
+        steps=steps,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        changes=parsed,
+        resume=resume,
+        allow_code=trusted,
+    ) as session:
+        sys.exit(_follow(session, "json" if as_json else "quiet" if quiet else "people"))
+
+
+def _typed_code(changes: dict[str, Any], data: str | None) -> list[str]:
+    """Variants from outside that stand on this very command line: their user has named them."""
+    values = [data, *changes.values()]
+    return [name for value in values if isinstance(value, str) for name in value.split(",") if ":" in name]
+
+
+def _follow(session: Session, style: Literal["json", "quiet", "people"]) -> int:
+    """Show a session's events until it ends; the exit status."""
+    from duel import display
+
+    show = {"json": display.Json, "quiet": display.Quiet, "people": display.People}[style](session)
+    reason = "finished already"
+    with _stop_on_signal(session) as received, show:
+        for event in session:
+            show.event(event)
+            if event["event"] == "end":
+                reason = event["reason"]
+        if reason == "finished already":
+            show.finished_already()
+    if received and reason == "interrupted":
+        return 128 + received[0]
+    return 1 if reason == "nonfinite" else 0
+
+
+@contextmanager
+def _stop_on_signal(session: Session) -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM asks the session to stop after its step; a second leaves at once."""
+    received: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        received.append(number)
+        session.stop()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- sample, list, data check
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    n: Annotated[int, typer.Option("--n", help="How many.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of the latent vectors.")] = 0,
+    out: Annotated[
+        Path, typer.Option(help="FILE.png (one sheet), FILE.npz (an array), or a folder (one PNG each).")
+    ] = Path("sample.png"),
+    checkpoint: Annotated[str, typer.Option(help="last, best or a step.")] = "last",
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Draw new samples from a trained run."""
+    from duel import export
+    from duel.run import Run
+
+    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
+    print(export.write_samples(Run(run, allow_code), out, n, seed, which))
+
+
+@app.command("list")
+def list_(
+    family: Annotated[str | None, typer.Argument(help="recipes, or a family of variants.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them: its options and help.")] = None,
+    debug: Debug = False,
+) -> None:
+    """List recipes and variants, or explain one of them."""
+    families = ("recipes", *catalog.FAMILIES)
+    if family is not None and family not in families:
+        raise InputError(f"there is no list {family!r}: {one_of(families, family)}")
+    if name is not None:
+        print(_recipe_text(name) if family == "recipes" else _entry_text(catalog.entry(str(family), name)))
+        return
+    for each in families if family is None else (family,):
+        print(each)
+        for title, summary in _lines(each):
+            print(f"  {title:<16}{summary}")
+
+
+def _lines(family: str) -> list[tuple[str, str]]:
+    if family == "recipes":
+        return [(title, _first_comment(path)) for title, path in catalog.recipes().items()]
+    return [(entry.name, entry.summary) for entry in catalog.entries(family)]
+
+
+def _first_comment(path: Path) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.readline().removeprefix("#").strip()
+
+
+def _recipe_text(name: str) -> str:
+    known = catalog.recipes()
+    if name not in known:
+        raise InputError(f"there is no recipe {name!r}: {one_of(tuple(known), name)}")
+    return known[name].read_text(encoding="utf-8").rstrip()
+
+
+def _entry_text(entry: catalog.Entry) -> str:
+    lines = [f"{entry.name} ({entry.family})", "", entry.help]
+    if entry.options:
+        lines += ["", "options"]
+    for option in entry.options:
+        default = "must be given" if option.default is None else f"default {option.default}"
+        lines.append(f"  {option.name}: {option.type} ({default})")
+    return "\n".join(lines)
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="A folder of images.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List every file that cannot be used and why; sizes, modes, classes, duplicates.
+
+    Leaves with 1 where there are bad files.
+    """
+    from duel.datasets._check import check_folder
+
+    report = check_folder(str(folder))
+    print(json.dumps({"format": 1, **report.to_dict()}, indent=2) if as_json else report.text())
+    sys.exit(1 if report.bad else 0)

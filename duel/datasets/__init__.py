@@ -1,0 +1,1 @@
+"""Data sets: one file each. Which there are, is what the folder holds (`duel.catalog`)."""

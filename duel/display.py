@@ -1,0 +1,189 @@
+"""How a session is shown while it runs: JSON lines, nothing, or what people read."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duel.session import Session
+
+Event = dict[str, Any]
+
+
+class Quiet:
+    """Warnings on standard error, nothing else."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put away."""
+
+    def event(self, event: Event) -> None:
+        """Show one event."""
+        if event["event"] == "warning" or event.get("reason") == "nonfinite":
+            print(f"duel: {event['message']}", file=sys.stderr)
+
+    def finished_already(self) -> None:
+        """The run had nothing left to do."""
+
+
+class Json(Quiet):
+    """The events as they are, one a line."""
+
+    def event(self, event: Event) -> None:
+        print(json.dumps(event), flush=True)
+
+    def finished_already(self) -> None:
+        step = self.session.total_steps
+        print(json.dumps({"event": "end", "step": step, "time": 0.0, "reason": "done"}), flush=True)
+
+
+class People(Quiet):
+    """A line before the start, a progress bar (or a line per entry without a terminal), the results."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._bar: Any = None
+        self._task: Any = None
+        self._epoch_steps = 1.0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def event(self, event: Event) -> None:
+        super().event(event)
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler is not None:
+            handler(event)
+
+    def finished_already(self) -> None:
+        steps = self.session.total_steps
+        print(f"{self.session.run.path} is finished: all {steps} steps are done; ask for more with --steps")
+
+    def _on_start(self, event: Event) -> None:
+        self._epoch_steps = event["epoch_steps"]
+        print(start_line(event), flush=True)
+        if sys.stdout.isatty():
+            self._bar = _progress_bar()
+            self._task = self._bar.add_task("", total=event["steps"], completed=event["step"], numbers="")
+            self._bar.start()
+
+    def _on_step(self, event: Event) -> None:
+        if self._bar is None:
+            print(log_line(event, self.session.total_steps, self._epoch_steps), flush=True)
+        else:
+            self._bar.update(
+                self._task, completed=event["step"], numbers=numbers_line(event, self._epoch_steps)
+            )
+
+    def _on_end(self, event: Event) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        print(end_text(event, self.session))
+
+
+def start_line(event: Event) -> str:
+    """About how long, how much memory and disk."""
+    cost = event["estimate"]
+    left = event["steps"] - event["step"]
+    return (
+        f"{event['recipe']} on {event['data']} ({event['train_size']} images, {event['device']}, "
+        f"{event['threads']} threads): {left} steps, about {duration(cost['seconds'])}, "
+        f"{size(cost['memory_bytes'])} of memory, {size(cost['disk_bytes'])} of disk, in {event['run']}"
+    )
+
+
+def log_line(event: Event, total: int, epoch_steps: float) -> str:
+    """The log line of the DCGAN tutorial, with what its fields mean kept apart.
+
+    D(G(z)) stands before and after the discriminator's update, both on the same fake samples.
+    """
+    epoch = int((event["step"] - 1) / epoch_steps)
+    first, following = (math.ceil(number * epoch_steps) for number in (epoch, epoch + 1))
+    epochs = math.ceil(total / epoch_steps)
+    return (
+        f"[{epoch + 1}/{epochs}][{event['step'] - first}/{following - first}] {numbers(event)} "
+        f"{event['images_per_s']:.0f} images/s"
+    )
+
+
+def numbers_line(event: Event, epoch_steps: float) -> str:
+    """What stands beside the progress bar."""
+    return f"epoch {event['step'] / epoch_steps:.1f}  {event['images_per_s']:.0f} images/s  {numbers(event)}"
+
+
+def numbers(event: Event) -> str:
+    """Losses and the discriminator's outputs."""
+    kind = "d" if "d_real" in event else "score"
+    return (
+        f"Loss_D {event['loss_d']:.4f} Loss_G {event['loss_g']:.4f} D(x) {event[kind + '_real']:.4f} "
+        f"D(G(z)) {event[kind + '_fake_before']:.4f} / {event[kind + '_fake_after']:.4f}"
+    )
+
+
+def end_text(event: Event, session: Session) -> str:
+    """Where the results are, and what to try next."""
+    run, step = session.run.path, event["step"]
+    how = {"done": "done", "interrupted": "stopped, to be continued", "nonfinite": "failed"}[event["reason"]]
+    lines = [f"{how} after {step} steps, {duration(event['time'])}"]
+    for name, label in (("grid", "sample grid"), ("film", "film strip"), ("curves", "training curves")):
+        if name in event:
+            lines.append(f"  {label:<16}{event[name]}")
+    lines += [f"  {'run folder':<16}{run}", "next"]
+    more = (
+        f"duel train --resume {run} --steps {2 * step}"
+        if event["reason"] == "done"
+        else f"duel train --resume {run}"
+    )
+    lines += [
+        f"  duel sample {run} --n 100 --seed 1 --out sample.png",
+        f"  {more}",
+        "  duel list recipes",
+    ]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """7 → "7 s", 200 → "3 min 20 s", 8000 → "2 h 13 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes for people: 0.4 MB, 12 MB, 1.3 GB."""
+    mega = count / 1e6
+    if mega >= 1000:
+        return f"{mega / 1000:.1f} GB"
+    return f"{mega:.0f} MB" if mega >= 10 else f"{mega:.1f} MB"
+
+
+def _progress_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        console=Console(),
+        refresh_per_second=4,
+    )

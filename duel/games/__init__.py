@@ -1,0 +1,1 @@
+"""Games: which tuples the discriminator compares."""

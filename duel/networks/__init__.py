@@ -1,0 +1,1 @@
+"""Networks: one file an architecture, each building a generator and a discriminator."""

@@ -1,0 +1,1 @@
+"""Objectives: what each player minimises, as a function of the logits alone."""

@@ -1,0 +1,1 @@
+"""Optimizers: how a player's parameters follow its gradient."""

@@ -1,0 +1,485 @@
+"""Recipes: everything that decides what a training run does, in one typed, frozen value.
+
+A recipe is read from TOML as a plain tree of tables, changed key by key, and then resolved: names become
+options classes, defaults are filled in, and every mistake is reported at once. `Recipe.to_tree` is
+the way back.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from duel import catalog
+from duel.augmentations._base import Augmentation
+from duel.datasets._base import DataSet
+from duel.errors import RecipeError, one_of
+from duel.games._base import Game
+from duel.networks._base import Network
+from duel.objectives._base import Objective
+from duel.optimizers._base import Optimizer
+from duel.options import options
+from duel.penalties._base import Penalty
+
+Tree = dict[str, Any]
+
+
+@options
+class Latent:
+    """size: components of a latent vector. prior: "normal" N(0, 1) or "uniform" U(−1, 1)."""
+
+    size: int = 100
+    prior: Literal["normal", "uniform"] = "normal"
+
+
+@options
+class Optimizers:
+    """One optimizer per player."""
+
+    generator: Optimizer
+    discriminator: Optimizer
+
+
+@options
+class Log:
+    """every: steps between two entries of losses in the event log."""
+
+    every: int = 10
+
+
+@options
+class Sample:
+    """every: steps between two sample grids; the first is drawn before training. count: samples on it."""
+
+    every: int = 200
+    count: int = 64
+
+
+@options
+class Checkpoint:
+    """every: steps between two checkpoints (the end is always one). keep: how many of the last stay."""
+
+    every: int = 1000
+    keep: int = 2
+
+
+@options
+class Recipe:
+    """A resolved recipe.
+
+    name        which recipe it started from; names the run folder
+    data …      one variant of each family; `penalties` and `augmentations` hold any number
+    batch_size  real samples in each of the discriminator's updates, and latent vectors per update
+    n_critic    discriminator updates per step; a step is one generator update with these before it
+    joint_pass  real and fake go through the discriminator in one pass, so batch norm sees them
+                together; otherwise in two (the default, as in the DCGAN tutorial)
+    steps       how long to train; or epochs (real samples drawn / size of the training split)
+    seed        of every random number
+    threads     CPU threads; all cores unless given. Results are repeatable for an equal number
+    device      "cpu" or "cuda"; "auto" becomes what is there
+    """
+
+    name: str
+    data: DataSet
+    network: Network
+    game: Game
+    objective: Objective
+    penalties: tuple[Penalty, ...] = ()
+    augmentations: tuple[Augmentation, ...] = ()
+    optimizer: Optimizers
+    latent: Latent = Latent()
+    batch_size: int = 64
+    n_critic: int = 1
+    joint_pass: bool = False
+    steps: int | None = None
+    epochs: int | None = None
+    seed: int = 0
+    threads: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log: Log = Log()
+    sample: Sample = Sample()
+    checkpoint: Checkpoint = Checkpoint()
+
+    def to_tree(self) -> Tree:
+        """The recipe as nested tables, as TOML keeps it; what is None is left out."""
+        tree: Tree = _to_tree(self)
+        return tree
+
+    def total_steps(self, train_size: int) -> int:
+        """How many steps the budget comes to on a training split of that size."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, round(self.epochs * train_size / (self.batch_size * self.n_critic)))
+
+    def epoch_steps(self, train_size: int) -> float:
+        """Steps in an epoch: as many real samples drawn as the training split holds."""
+        return train_size / (self.batch_size * self.n_critic)
+
+
+# Where in the tree a variant stands, and of which family; the lists hold any number of variants.
+_ONE = {
+    "data": "datasets",
+    "network": "networks",
+    "game": "games",
+    "objective": "objectives",
+    "optimizer.generator": "optimizers",
+    "optimizer.discriminator": "optimizers",
+}
+_MANY = {"penalties": "penalties", "augmentations": "augmentations"}
+_TABLES: dict[str, type[Any]] = {"latent": Latent, "log": Log, "sample": Sample, "checkpoint": Checkpoint}
+_DEFAULTS = {
+    "data": "digits",
+    "game": "plain",
+    "objective": "non-saturating",
+    "optimizer.generator": "adam",
+    "optimizer.discriminator": "adam",
+}
+_AT_LEAST_ONE = (
+    "batch_size", "n_critic", "steps", "epochs", "threads", "latent.size",
+    "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
+)  # fmt: skip
+# What may differ when a run is taken up again.
+FREE_ON_RESUME = (
+    "steps", "epochs", "threads", "device",
+    "log.every", "sample.every", "checkpoint.every", "checkpoint.keep",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read(source: str | Path) -> Tree:
+    """The tree of a named recipe or of a TOML file. RecipeError where there is neither."""
+    named = catalog.recipes()
+    path = named.get(str(source), Path(source))
+    if not path.is_file():
+        if path.suffix == ".toml" or path.exists():
+            raise RecipeError(
+                f"the recipe file {path} cannot be read: give a TOML file, or a name from `duel list`"
+            )
+        hint = one_of(sorted(named), str(source))
+        raise RecipeError(f"there is no recipe {str(source)!r}: {hint}; or give a TOML file")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"the recipe file {path} is not valid TOML: {error}") from error
+    return {"name": path.stem, **tree}
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """`key=value` as the command line has it. The value is read as TOML, else taken as a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set was given {text!r}: write KEY=VALUE, for example --set network.width=32")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+# ---------------------------------------------------------------- changing
+
+
+def change(tree: Tree, changes: Mapping[str, Any]) -> Tree:
+    """The tree with dotted keys set to new values.
+
+    Another name for a variant drops the old one's options (but for those that every variant of the
+    family shares). In a list of variants an element is addressed by its name and added where it is
+    not there yet: `penalties.r1.weight`. `steps` and `epochs` replace each other.
+    """
+    tree = _copy(tree)
+    # Names first: a change of variant must not drop an option that the same call sets.
+    for key in sorted(changes, key=lambda key: not _names_variant(key)):
+        _change_one(tree, key, changes[key])
+    return tree
+
+
+def _names_variant(key: str) -> bool:
+    return key in _ONE or key in _MANY or key.removesuffix(".name") in _ONE
+
+
+def _change_one(tree: Tree, key: str, value: Any) -> None:
+    place, _, option = key.rpartition(".")
+    family_list, _, element = place.partition(".")
+    if key in _ONE and isinstance(value, str):
+        _switch(tree, key, value)
+    elif option == "name" and place in _ONE:
+        _switch(tree, place, value)
+    elif key in _MANY:
+        tree[key] = _variant_list(value)
+    elif family_list in _MANY and element:
+        _list_element(tree, family_list, element)[option] = value
+    else:
+        _table(tree, place, key)[option] = value
+        if key in ("steps", "epochs"):
+            tree.pop({"steps": "epochs", "epochs": "steps"}[key], None)
+
+
+def _switch(tree: Tree, place: str, name: str) -> None:
+    """Another variant at a place: the options that both share through the family's base stay."""
+    parent, _, last = place.rpartition(".")
+    table = _table(tree, parent, place)
+    old = table.get(last, {})
+    old = {"name": old} if isinstance(old, str) else old
+    if old.get("name", _DEFAULTS.get(place)) == name:
+        table[last] = {**old, "name": name}
+        return
+    common = _common_options(_ONE[place], name)
+    table[last] = {"name": name, **{key: value for key, value in old.items() if key in common}}
+
+
+def _common_options(family: str, name: str) -> set[str]:
+    if name not in catalog.names(family):
+        return set()
+    return {option.name for option in catalog.entry(family, name).options if option.common}
+
+
+def _variant_list(value: Any) -> Any:
+    """`"r1,noise"` → a list of tables; "none" and "" → the empty list; a list stays."""
+    if not isinstance(value, str):
+        return value
+    return [{"name": name.strip()} for name in value.split(",") if name.strip() not in ("", "none")]
+
+
+def _list_element(tree: Tree, key: str, name: str) -> Tree:
+    elements: list[Tree] = tree.setdefault(key, [])
+    for element in elements:
+        if element.get("name") == name:
+            return element
+    elements.append({"name": name})
+    return elements[-1]
+
+
+def _table(tree: Tree, place: str, key: str) -> Tree:
+    for part in place.split(".") if place else []:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise RecipeError(f"{key!r} cannot be set: {place!r} is a single value, not a table")
+    return tree
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+# ---------------------------------------------------------------- resolving
+
+
+def resolve(tree: Tree, allow_code: bool | Collection[str] = False) -> Recipe:
+    """The recipe of a tree, with all defaults filled in.
+
+    `allow_code` says which variants from outside the package ("module:Class") may be imported: all,
+    none, or these names. Raises RecipeError with every problem found.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {
+        key: value for key, value in _copy(tree).items() if key.partition(".")[0] not in ("optimizer",)
+    }
+    optimizer = tree.get("optimizer", {})
+    if not isinstance(optimizer, Mapping):
+        problems.append(f"optimizer is {optimizer!r}, expected the tables generator and discriminator")
+        optimizer = {}
+    problems += _unknown("optimizer", optimizer, ("generator", "discriminator"))
+
+    def one(place: str, given: Any) -> Any:
+        return _variant(place, _ONE[place], given, _DEFAULTS.get(place), allow_code, problems)
+
+    for place in ("data", "network", "game", "objective"):
+        values[place] = one(place, values.get(place, {}))
+    for place, family in _MANY.items():
+        given = _variant_list(values.get(place, []))
+        values[place] = _variants(place, family, given, allow_code, problems)
+    for place, table in _TABLES.items():
+        values[place] = _build(place, table, values.get(place, {}), problems)
+    sides = ("generator", "discriminator")
+    players = {side: one(f"optimizer.{side}", optimizer.get(side, {})) for side in sides}
+    values["optimizer"] = None if None in players.values() else Optimizers(**players)
+    values |= {place: None for place in _MANY if None in values[place]}
+    # The rest is checked even if a part failed, so that one call reports everything.
+    failed = {place for place, value in values.items() if value is None}
+    whole = {key: value for key, value in values.items() if key not in failed}
+    recipe = _build("", Recipe, {"name": "recipe", **whole}, problems, failed)
+    if recipe is not None:
+        problems += _range_problems(recipe)
+    if problems:
+        raise _recipe_error(problems)
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def _recipe_error(problems: list[str]) -> RecipeError:
+    if len(problems) == 1:
+        return RecipeError(problems[0])
+    return RecipeError("\n  ".join([f"the recipe has {len(problems)} problems:", *problems]))
+
+
+def _variant(
+    place: str,
+    family: str,
+    given: Any,
+    default: str | None,
+    allow_code: bool | Collection[str],
+    problems: list[str],
+) -> Any:
+    """An instance of the named variant's options class, or None with a problem noted."""
+    table = {"name": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        problems.append(f"{place} is {given!r}, expected a table with a name")
+        return None
+    name = table.get("name", default)
+    if not isinstance(name, str):
+        problems.append(f"{place}.name is missing: {one_of(catalog.names(family), '')}")
+        return None
+    if ":" in name and not (allow_code is True or (allow_code is not False and name in allow_code)):
+        problems.append(
+            f"{place}.name is {name!r}, which would run code from outside: type it on this command line "
+            "or add --allow-code if you trust it"
+        )
+        return None
+    try:
+        cls = catalog.load_class(family, name)
+    except RecipeError as error:
+        problems.append(f"{place}.name: {error}")
+        return None
+    return _build(place, cls, {key: value for key, value in table.items() if key != "name"}, problems)
+
+
+def _variants(
+    place: str, family: str, given: Any, allow_code: bool | Collection[str], problems: list[str]
+) -> tuple[Any, ...]:
+    if not isinstance(given, list | tuple):
+        problems.append(f"{place} is {given!r}, expected a list of tables, each with a name")
+        return ()
+    labels = [item.get("name", n) if isinstance(item, dict) else n for n, item in enumerate(given)]
+    return tuple(
+        _variant(f"{place}.{label}", family, item, None, allow_code, problems)
+        for label, item in zip(labels, given, strict=True)
+    )
+
+
+def _build(place: str, cls: type[Any], table: Any, problems: list[str], failed: Collection[str] = ()) -> Any:
+    """`cls(**table)`, or None with each mistake noted as one sentence; `failed` fields are noted already."""
+    if not isinstance(table, dict):
+        problems.append(f"{place} is {table!r}, expected a table")
+        return None
+    known = [field.name for field in fields(cls)]
+    problems += _unknown(place, table, known)
+    try:
+        return cls(**{key: _tuples(value) for key, value in table.items() if key in known})
+    except ValidationError as error:
+        details: list[dict[str, Any]] = [dict(detail) for detail in error.errors()]
+        problems += [_sentence(place, detail) for detail in details if set(detail["loc"]).isdisjoint(failed)]
+        return None
+
+
+def _unknown(place: str, table: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    prefix = f"{place}." if place else ""
+    return [
+        f"there is no field {prefix + key!r}: {one_of(sorted(known), key)}"
+        for key in table
+        if key not in known
+    ]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _sentence(place: str, detail: dict[str, Any]) -> str:
+    """One of pydantic's errors as: what was given, what is allowed."""
+    where = ".".join(str(part) for part in (place, *detail["loc"]) if part != "")
+    if detail["type"] == "value_error":
+        return f"{place or 'the recipe'}: {detail['ctx']['error']}"
+    if detail["type"].startswith("missing"):
+        return f"{where} is missing: it must be given, for example --set {where}=…"
+    allowed = detail["msg"].removeprefix("Input should be ")
+    return f"{where} is {detail['input']!r}, allowed: {allowed}"
+
+
+def _range_problems(recipe: Recipe) -> list[str]:
+    flat = flatten(recipe.to_tree())
+    problems = [
+        f"{key} is {flat[key]}, allowed are integers from 1"
+        for key in _AT_LEAST_ONE
+        if key in flat and flat[key] < 1
+    ]
+    if recipe.seed < 0:
+        problems.append(f"seed is {recipe.seed}, allowed are integers from 0")
+    if (recipe.steps is None) == (recipe.epochs is None):
+        given = (
+            "neither steps nor epochs is given" if recipe.steps is None else "both steps and epochs are given"
+        )
+        problems.append(f"{given}: give one of them")
+    return problems
+
+
+def on_this_machine(recipe: Recipe) -> Recipe:
+    """The recipe with device and threads settled. RecipeError where "cuda" is asked for and missing."""
+    import torch
+
+    device = recipe.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(
+            "device is 'cuda', but torch finds no CUDA device here: use device=auto or device=cpu"
+        )
+    return replace(recipe, device=device, threads=recipe.threads or len(os.sched_getaffinity(0)))
+
+
+# ---------------------------------------------------------------- writing and comparing
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as TOML text; reading it gives the same recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(recipe.to_tree())
+
+
+def _to_tree(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        tree = {field.name: _to_tree(getattr(value, field.name)) for field in fields(value)}
+        tree = {key: item for key, item in tree.items() if item is not None}
+        family = _family_of(value)
+        return {"name": catalog.name_of(family, value), **tree} if family else tree
+    return [_to_tree(item) for item in value] if isinstance(value, tuple) else value
+
+
+_BASES: dict[str, type[Any]] = {
+    "datasets": DataSet, "networks": Network, "games": Game, "objectives": Objective, "penalties": Penalty,
+    "augmentations": Augmentation, "optimizers": Optimizer,
+}  # fmt: skip
+
+
+def _family_of(value: Any) -> str | None:
+    return next((family for family, base in _BASES.items() if isinstance(value, base)), None)
+
+
+def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    """Dotted keys to plain values; the elements of a list of variants go by their names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            value = {item["name"]: item for item in value}
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Dotted key → (old value, new value) wherever two recipes differ; None where one has no value."""
+    before, after = flatten(old.to_tree()), flatten(new.to_tree())
+    keys = [*before, *(key for key in after if key not in before)]
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}

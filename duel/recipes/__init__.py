@@ -1,0 +1,1 @@
+"""Named recipes (TOML). The file name is the recipe's name."""

@@ -1,0 +1,262 @@
+"""A run folder: what a training run leaves behind, and the only module that knows its names.
+
+recipe.toml       the resolved recipe
+provenance.json   versions, machine, command, seed, data fingerprint and what the samples are
+run.json          state ("running", or the end's reason), total steps, last and best checkpoint
+events.jsonl      everything that happened, one JSON object a line
+samples/          real.png, one grid per look at fixed noise: 00000200.png
+checkpoints/      one folder per step (`duel.checkpoint`)
+film.png curves.png   the training at a glance, written at its end
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from duel import checkpoint, io
+from duel.datasets._base import Data, Spec
+from duel.errors import RunError
+from duel.recipe import Recipe, read, resolve, to_toml
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch.nn import Module
+
+
+class Run:
+    """A run folder that exists. Get one with `duel.load`.
+
+    A run's samples, recipe and events can be read at any time, also while it trains and also on
+    another machine; nothing here needs its data.
+    """
+
+    def __init__(self, path: str | Path, allow_code: bool | Collection[str] = False) -> None:
+        """RunError where the folder holds no run."""
+        self.path = Path(path)
+        self._allow_code = allow_code
+        if not self._recipe_file.is_file():
+            raise RunError(
+                f"{path} is not a run: it has no recipe.toml; `duel train … --out {path}` makes one"
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    # ------------------------------------------------------------ what is there
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return resolve(read(self._recipe_file), self._allow_code)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, machine, command, seed, data fingerprint."""
+        return io.read_json(self.path / "provenance.json")
+
+    @property
+    def spec(self) -> Spec:
+        """What the samples are."""
+        stored = self.provenance["data"]["spec"]
+        return Spec(stored["kind"], tuple(stored["shape"]), tuple(stored["classes"]), stored["scale"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """`state`, `steps`, `last`, `best`: as run.json has them."""
+        return io.read_json(self.path / "run.json")
+
+    def events(self, kind: str | None = None) -> Iterator[dict[str, Any]]:
+        """The events so far, or those of one kind ("step", "sample", …), in order."""
+        for event in io.read_lines(self._events_file):
+            if kind is None or event.get("event") == kind:
+                yield event
+
+    def grids(self) -> list[tuple[int, Path]]:
+        """(step, file) of each sample grid at fixed noise, in order."""
+        files = sorted(self.samples_folder.glob("*.png"))
+        return [(int(file.stem), file) for file in files if file.stem.isdecimal()]
+
+    def checkpoint_step(self, which: str | int = "last") -> int:
+        """The step of the checkpoint "last", "best" or a number. RunError where there is none."""
+        available = checkpoint.steps(self.checkpoints_folder)
+        step = which if isinstance(which, int) else self.state.get(which)
+        if step is None or step not in available:
+            found = ", ".join(str(number) for number in available) or "none yet"
+            raise RunError(
+                f"{self.path} has no checkpoint {which!r}: allowed are last, best or a step of: {found}"
+            )
+        return step
+
+    def load_checkpoint(self, which: str | int = "last") -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """The tensors by network and the state of a checkpoint (`duel.checkpoint.load`)."""
+        return checkpoint.load(self.checkpoints_folder / checkpoint.folder_name(self.checkpoint_step(which)))
+
+    # ------------------------------------------------------------ sampling
+
+    def sample(self, n: int, seed: int = 0, checkpoint: str | int = "last") -> np.ndarray:
+        """`n` new samples: images N×C×H×W in [0, 1], or points N×2 in original units (float32).
+
+        The first k of n samples are the k that `sample(k, seed)` gives, to 1e-5. Raises RunError where
+        the run has no checkpoint yet, or n is not positive.
+        """
+        from duel import pictures, sampling, streams
+
+        if n < 1:
+            raise RunError(f"{n} samples were asked for, allowed are integers from 1")
+        recipe, spec = self.recipe, self.spec
+        rng = streams.stream(seed, "eval")
+        latent = streams.draw_latent(rng, n, recipe.latent.size, recipe.latent.prior)
+        samples = sampling.generate(self.generator(checkpoint), latent)
+        return pictures.to_unit(samples) if spec.kind == "image" else samples * spec.scale
+
+    def generator(self, which: str | int = "last") -> Module:
+        """The generator of a checkpoint, on the CPU, in evaluation mode."""
+        from duel import streams
+        from duel.checkpoint import restore_module
+
+        recipe = self.recipe
+        networks = recipe.network.build(self.spec, recipe.latent.size, streams.stream(recipe.seed, "init"))
+        tensors, _ = self.load_checkpoint(which)
+        restore_module(networks.generator, "generator", tensors)
+        return networks.generator.eval()
+
+    # ------------------------------------------------------------ writing: for those who train
+
+    def record(self, event: dict[str, Any]) -> None:
+        """Append an event to the log."""
+        io.append_line(self._events_file, event)
+
+    def drop_events_after(self, step: int) -> None:
+        """Forget what was logged past a checkpoint that training is taken up from, and the run's end."""
+        kept = [event for event in self.events() if event["step"] <= step and event["event"] != "end"]
+        io.write_atomic(self._events_file, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
+        for number, file in self.grids():
+            if number > step:
+                file.unlink()
+
+    def update_state(self, **changes: Any) -> None:
+        """Change entries of run.json."""
+        io.write_json(self.path / "run.json", {**self.state, **changes})
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Replace the stored recipe: what may change on resume has changed."""
+        io.write_atomic(self._recipe_file, to_toml(recipe).encode())
+
+    def write_picture(self, name: str, content: bytes) -> Path:
+        """Write one of the run's pictures: "samples/real.png", "film.png", …"""
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        io.write_atomic(path, content)
+        return path
+
+    @property
+    def samples_folder(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def _recipe_file(self) -> Path:
+        return self.path / "recipe.toml"
+
+    @property
+    def _events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+
+def is_run(path: Path) -> bool:
+    """Whether the folder holds a run."""
+    return (path / "recipe.toml").is_file()
+
+
+def create(path: Path, recipe: Recipe, data: Data, steps: int, command: str) -> Run:
+    """Make a run folder with recipe, provenance and state. RunError where it cannot be written.
+
+    The recipe comes last: a folder with a recipe is a run, all of it there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        io.write_json(path / "provenance.json", _provenance(recipe, data, command))
+        io.write_json(path / "run.json", {"state": "running", "steps": steps, "last": None, "best": None})
+        io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
+    except OSError as error:
+        _remove_fragments(path)
+        raise RunError(
+            f"the run folder {path} cannot be written ({error.strerror}): choose another --out"
+        ) from error
+    return Run(path, allow_code=True)
+
+
+def _remove_fragments(path: Path) -> None:
+    """Take back what a failed `create` wrote; the folder itself only if that leaves it empty."""
+    with contextlib.suppress(OSError):
+        for name in ("provenance.json", "run.json", "recipe.toml"):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+
+
+def new_path(parent: Path, recipe: Recipe) -> Path:
+    """The next free `NNNN-RECIPE-DATA` beneath a folder."""
+    used = [int(found[0]) for entry in parent.glob("*") if (found := re.findall(r"^(\d{4,})-", entry.name))]
+    data = getattr(recipe.data, "path", None)
+    name = Path(data).resolve().name if data else recipe.to_tree()["data"]["name"]
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{recipe.name}-{name}")
+    return parent / f"{max(used, default=0) + 1:04d}-{label}"
+
+
+def _provenance(recipe: Recipe, data: Data, command: str) -> dict[str, Any]:
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seed": recipe.seed,
+        "device": recipe.device,
+        "threads": recipe.threads,
+        "versions": _versions(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "spec": {
+                "kind": data.spec.kind,
+                "shape": list(data.spec.shape),
+                "classes": list(data.spec.classes),
+                "scale": data.spec.scale,
+            },
+            "splits": {name: len(split) for name, split in data.splits.items()},
+            "notes": list(data.notes),
+            "skipped": [{"file": file, "reason": reason} for file, reason in data.skipped],
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("torch", "numpy", "pillow", "safetensors")
+    from duel import __version__
+
+    return {
+        "duel": __version__,
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+        **{name: version(name) for name in packages},
+    }
+
+
+def _processor() -> str:
+    """The processor's name as Linux gives it, else what Python knows."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,346 @@
+"""A run from start to end: what happens before the first step, between the steps and after the last.
+
+`train` resolves and checks recipe and data, makes (or takes up) the run folder, and only then returns a
+`Session`: an iterator of events that is also a context manager.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from duel import catalog, pictures
+from duel import recipe as recipes
+from duel import run as runs
+from duel.datasets._base import Data
+from duel.errors import DataError, NonFiniteError, RecipeError, RunError, one_of
+from duel.recipe import Recipe
+from duel.run import Run
+from duel.train import Event, Training, play_step, resume
+from duel.train import train as train_steps
+
+_FRAMES = 8  # pictures on the film strip
+
+
+class Session:
+    """Iterate to train: each item is an event (`{"event": …, "step": …, "time": seconds, …}`).
+
+    As a context manager it saves when the block is left early. `stop()` asks for the end after the
+    step under way; a checkpoint is written and the last event is `end`.
+    """
+
+    def __init__(self, recipe: Recipe, data: Data, run: Run, finished: bool) -> None:
+        """Made by `train`; the run folder is there and the recipe resolved."""
+        self.recipe = recipe
+        self.run = run
+        self.total_steps = recipe.total_steps(len(data.splits["train"]))
+        self._data = data
+        self._stopping = False
+        self._now: Training | None = None
+        self._events = iter(()) if finished else self._play()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaving early saves: training goes on from there when the run is taken up again."""
+        self.stop()
+        for _ in self._events:
+            pass
+
+    def stop(self) -> None:
+        """End after the step under way, with a checkpoint."""
+        self._stopping = True
+
+    def _play(self) -> Iterator[Event]:
+        began = time.perf_counter()
+        for event in self._events_without_time():
+            event["time"] = round(time.perf_counter() - began, 3)
+            self.run.record(event)
+            yield event
+
+    def _events_without_time(self) -> Iterator[Event]:
+        now = resume(self.recipe, self._data, self.run)
+        self.run.update_state(state="running", steps=self.total_steps)
+        yield self._start_event(now)
+        for warning in (*self._data.notes, *_skipped_note(self._data)):
+            yield {"event": "warning", "step": now.step, "message": warning}
+        # Timing and the estimate used up random numbers; training starts from the saved state.
+        now = resume(self.recipe, self._data, self.run)
+        reason, message = "done", None
+        try:
+            yield from train_steps(
+                self.recipe, self._data, now, self.run, self.total_steps, lambda: self._stopping
+            )
+            if now.step < self.total_steps:
+                reason = "interrupted"
+        except NonFiniteError as error:
+            reason, message = "nonfinite", str(error)
+        self.run.update_state(state=reason)
+        yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
+
+    def _start_event(self, now: Training) -> Event:
+        size = len(self._data.splits["train"])
+        return {
+            "event": "start",
+            "step": now.step,
+            "steps": self.total_steps,
+            "epoch_steps": self.recipe.epoch_steps(size),
+            "recipe": self.recipe.name,
+            "data": self._data.name,
+            "train_size": size,
+            "device": self.recipe.device,
+            "threads": self.recipe.threads,
+            "run": str(self.run.path),
+            "estimate": estimate(self.recipe, now, self.total_steps),
+        }
+
+    def _pictures(self) -> dict[str, str]:
+        """The film strip, the curves and where the last grid is."""
+        grids = self.run.grids()
+        if not grids:
+            return {}
+        from PIL import Image
+
+        chosen = [grids[round(i * (len(grids) - 1) / (_FRAMES - 1))] for i in range(_FRAMES)]
+        frames = []
+        for step, file in dict.fromkeys(chosen):
+            with Image.open(file) as image:
+                frames.append((step, pictures.first_tiles(image.convert("RGB"), self._data.spec, rows=8)))
+        film = self.run.write_picture("film.png", pictures.png(pictures.film_strip(frames)))
+        curves = self.run.write_picture("curves.png", pictures.png(pictures.curves(self.run.events("step"))))
+        return {"grid": str(grids[-1][1]), "film": str(film), "curves": str(curves)}
+
+
+def train(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    resume: str | Path | None = None,
+    allow_code: bool | Collection[str] = False,
+    command: str | None = None,
+) -> Session:
+    """Train a generator: iterate over the result.
+
+    recipe      a name (`duel list recipes`), a TOML file, a tree of tables, or a Recipe
+    data        a listed data set, else a folder of images
+    out         the run folder; a new `runs/NNNN-RECIPE-DATA` by default. Where it holds a run of the
+                same recipe, that run is taken up again
+    steps       generator updates; or epochs
+    changes     other fields by dotted key, `{"network.width": 32}`
+    resume      a run folder to take up; then neither recipe, data nor out is given
+    allow_code  whether variants from outside ("module:Class") may be imported, or which
+
+    Everything is checked and the recipe written before this returns. Raises RecipeError, DataError
+    or RunError, with nothing left half-written.
+    """
+    changes = _all_changes(changes, data, steps, epochs, seed, device)
+    if resume is not None:
+        if recipe is not None or data is not None or out is not None:
+            raise RunError(f"resume takes up {resume} as it is: leave out recipe, data and out")
+        return _take_up(Path(resume), changes, allow_code)
+    if recipe is None:
+        raise RecipeError("no recipe was given: name one (`duel list recipes`) or give a TOML file")
+    wanted = resolve(recipe, changes, allow_code)
+    if out is not None and runs.is_run(Path(out)):
+        return _continue_same(Path(out), wanted, changes, allow_code)
+    path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
+    wanted, loaded = check(wanted)
+    total = wanted.total_steps(len(loaded.splits["train"]))
+    return Session(
+        wanted, loaded, runs.create(path, wanted, loaded, total, command or _command()), finished=False
+    )
+
+
+def plan(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    data: str | Path | None = None,
+    steps: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    allow_code: bool | Collection[str] = False,
+) -> Recipe:
+    """The resolved recipe that `train` would use with the same arguments. Writes nothing."""
+    wanted = resolve(recipe, _all_changes(changes, data, steps, epochs, seed, device), allow_code)
+    return check(wanted)[0]
+
+
+def resolve(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    changes: Mapping[str, Any] | None = None,
+    allow_code: bool | Collection[str] = False,
+) -> Recipe:
+    """The recipe with the changes applied and this machine's device and threads filled in."""
+    if isinstance(recipe, Recipe):
+        tree, allow_code = recipe.to_tree(), True
+    else:
+        tree = dict(recipe) if isinstance(recipe, Mapping) else recipes.read(recipe)
+    return recipes.on_this_machine(recipes.resolve(recipes.change(tree, changes or {}), allow_code))
+
+
+def check(recipe: Recipe) -> tuple[Recipe, Data]:
+    """Load the data and see that they fit the recipe. RecipeError or DataError where not."""
+    data = recipe.data.load()
+    if len(data.splits["train"]) == 0:
+        raise DataError(f"the training split of {data.name} is empty: more images are needed")
+    recipe.network.check(data.spec)
+    return recipe, data
+
+
+def estimate(recipe: Recipe, now: Training, total: int) -> dict[str, float]:
+    """What the run will cost: seconds and bytes of memory and disk, from two steps played on trial.
+
+    Plays on `now` and so spoils it. `seconds` is the time for the steps that are left, `memory` the
+    process's peak so far (on CUDA, the device's), `disk` that of the kept checkpoints.
+    """
+    import torch
+
+    left = total - now.step
+    if left <= 0:
+        return {"seconds": 0.0, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": 0}
+    play_step(recipe, now)
+    if recipe.device == "cuda":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    play_step(recipe, now)
+    if recipe.device == "cuda":
+        torch.cuda.synchronize()
+    seconds = (time.perf_counter() - began) * left
+    parameters = sum(
+        t.nbytes for module in now.networks.named().values() for t in module.state_dict().values()
+    )
+    disk = 3 * parameters * (recipe.checkpoint.keep + 1)  # weights and two moments; one more while replacing
+    return {"seconds": round(seconds, 1), "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
+
+
+def _peak_memory(device: str | None) -> int:
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _all_changes(
+    changes: Mapping[str, Any] | None,
+    data: str | Path | None,
+    steps: int | None,
+    epochs: int | None,
+    seed: int | None,
+    device: str | None,
+) -> dict[str, Any]:
+    if steps is not None and epochs is not None:
+        raise RecipeError(f"both steps ({steps}) and epochs ({epochs}) are given: give one of them")
+    given = {"steps": steps, "epochs": epochs, "seed": seed, "device": device}
+    named = {key: value for key, value in given.items() if value is not None}
+    return {**_data_changes(data), **(changes or {}), **named}
+
+
+def _data_changes(data: str | Path | None) -> dict[str, Any]:
+    """A listed data set by its name, else the folder of that path."""
+    if data is None:
+        return {}
+    if isinstance(data, str) and (data in catalog.names("datasets") or ":" in data):
+        return {"data.name": data}
+    if not Path(data).exists():
+        names = catalog.names("datasets")
+        raise DataError(f"there is no data set and no folder {str(data)!r}: {one_of(names, str(data))}")
+    return {"data.name": "folder", "data.path": str(data)}
+
+
+def _empty_place(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"--out {path} is a file: name a folder that is new or empty")
+    if path.is_dir() and any(path.iterdir()):
+        raise RunError(f"--out {path} holds other files and no run: name a folder that is new or empty")
+    return path
+
+
+def _continue_same(
+    path: Path, wanted: Recipe, changes: Mapping[str, Any], allow_code: bool | Collection[str]
+) -> Session:
+    """Take up the run at `path`, provided that it is one of the wanted recipe."""
+    old = Run(path, allow_code).recipe
+    found = recipes.differences(old, wanted)
+    refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
+    if refused:
+        lines = [f"{key}: the run has {old!r}, now {new!r}" for key, (old, new) in refused.items()]
+        raise RunError(
+            "\n  ".join(
+                [f"{path} holds another run; choose another --out, or go back to its settings:", *lines]
+            )
+        )
+    free = {key: new for key, (_, new) in found.items() if key not in ("steps", "epochs", "threads")}
+    if wanted.steps != old.steps or wanted.epochs != old.epochs:
+        free |= {"steps": wanted.steps} if wanted.steps is not None else {"epochs": wanted.epochs}
+    if "threads" in changes:
+        free["threads"] = wanted.threads
+    return _take_up(path, free, allow_code)
+
+
+def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collection[str]) -> Session:
+    """Go on with a run from its last checkpoint."""
+    run = Run(path, allow_code)
+    old = run.recipe
+    tree = recipes.change(old.to_tree(), changes)
+    new = recipes.on_this_machine(recipes.resolve(tree, True))
+    refused = [key for key in recipes.differences(old, new) if key not in recipes.FREE_ON_RESUME]
+    if refused:
+        free = ", ".join(recipes.FREE_ON_RESUME)
+        raise RunError(f"{path} cannot be taken up with another {', '.join(refused)}: only {free} may change")
+    new, data = check(new)
+    known = run.provenance["data"]["fingerprint"]
+    if data.fingerprint != known:
+        raise DataError(
+            f"the data of {path} have changed since its start: bring them back, or start a new run"
+        )
+    state, total = run.state, new.total_steps(len(data.splits["train"]))
+    last = state["last"] or 0
+    if total < last:
+        raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
+    run.drop_events_after(last)
+    run.write_recipe(replace(new, name=old.name))
+    return Session(new, data, run, finished=last == total)
+
+
+def _skipped_note(data: Data) -> list[str]:
+    if not data.skipped:
+        return []
+    file, reason = data.skipped[0]
+    return [
+        f"{len(data.skipped)} files are left out, {file} among them ({reason}): `duel data check` lists them"
+    ]
+
+
+def _message(message: str | None) -> dict[str, str]:
+    return {} if message is None else {"message": message}
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(sys.argv)

@@ -1,0 +1,183 @@
+"""Recipes: read, changed, resolved, written back; every mistake in one sentence."""
+
+import tomllib
+
+import pytest
+
+from duel import catalog, recipe
+from duel.errors import RecipeError
+
+
+def resolved(changes=None, name="dcgan", **options):
+    return recipe.resolve(recipe.change(recipe.read(name), changes or {}), **options)
+
+
+@pytest.mark.parametrize("name", catalog.recipes())
+def test_every_named_recipe_resolves_explains_itself_and_survives_writing(name):
+    first_line = catalog.recipes()[name].read_text().splitlines()[0]
+    assert first_line.startswith("# ")
+    one = resolved(name=name)
+    assert one.name == name
+    again = recipe.resolve(tomllib.loads(recipe.to_toml(one)))
+    assert again == one
+    assert recipe.differences(one, again) == {}
+
+
+def test_dcgan_64_is_the_tutorials():
+    it = resolved(name="dcgan-64")
+    assert it.to_tree()["data"] == {"name": "mnist", "resolution": 64, "fit": "resize"}
+    assert (it.latent.size, it.batch_size, it.epochs, it.joint_pass) == (100, 64, 25, False)
+    assert it.to_tree()["network"] == {"name": "dcgan", "width": 64, "slope": 0.2, "std": 0.02}
+    assert it.to_tree()["optimizer"]["generator"] == it.to_tree()["optimizer"]["discriminator"]
+    assert it.to_tree()["optimizer"]["generator"]["lr"] == 0.0002
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=1", ("a.b", 1)),
+        ("lr=1e-4", ("lr", 1e-4)),
+        ("name=hinge", ("name", "hinge")),
+        ("flag=true", ("flag", True)),
+        ("sizes=[1, 2]", ("sizes", [1, 2])),
+        ("path=a=b", ("path", "a=b")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_changes_are_read_as_toml_and_else_as_text(text, expected):
+    assert recipe.parse_change(text) == expected
+
+
+@pytest.mark.parametrize("text", ["steps", "=3", ""])
+def test_a_change_without_key_and_value_is_refused(text):
+    with pytest.raises(RecipeError, match="KEY=VALUE"):
+        recipe.parse_change(text)
+
+
+def test_a_dotted_key_changes_one_field():
+    it = resolved({"optimizer.discriminator.lr": 1e-4, "checkpoint.every": 500})
+    assert it.optimizer.discriminator.lr == 1e-4
+    assert it.optimizer.generator.lr == 2e-4
+    assert it.checkpoint.every == 500
+
+
+def test_another_variant_drops_the_options_of_the_old_one_but_not_those_set_beside_it():
+    it = resolved({"network.slope": 0.3, "network.name": "dense"})
+    assert it.to_tree()["network"]["slope"] == 0.3
+    assert "width" not in it.to_tree()["network"]
+    assert resolved({"network": "dense"}).to_tree()["network"]["name"] == "dense"
+
+
+def test_another_image_set_keeps_the_options_that_all_image_sets_share():
+    it = resolved({"data.name": "fashion-mnist"}, name="dcgan-64")
+    assert it.to_tree()["data"] == {"name": "fashion-mnist", "resolution": 64, "fit": "resize"}
+
+
+def test_lists_of_variants_are_addressed_by_name():
+    it = resolved({"penalties.r1.weight": 3.0, "augmentations": "noise"})
+    assert it.to_tree()["penalties"] == [{"name": "r1", "weight": 3.0}]
+    assert it.to_tree()["augmentations"] == [{"name": "noise", "sigma": 0.1}]
+    assert resolved({"penalties": "none"}).penalties == ()
+    changed = recipe.change(it.to_tree(), {"penalties.r1.weight": 4.0})
+    assert recipe.resolve(changed).penalties[0].weight == 4.0
+
+
+def test_steps_and_epochs_replace_each_other():
+    assert resolved({"epochs": 2}).steps is None
+    assert resolved({"steps": 9}, name="dcgan-64").epochs is None
+
+
+def test_a_step_is_one_generator_update_and_an_epoch_the_real_images_drawn():
+    it = resolved({"epochs": 3, "batch_size": 50, "n_critic": 2})
+    assert it.total_steps(1000) == 30
+    assert it.epoch_steps(1000) == 10
+    assert resolved({"steps": 7}).total_steps(1000) == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"network.widht": 3},
+            r"no field 'network.widht': did you mean 'width'\? allowed: slope, std, width",
+        ),
+        ({"wrong": 3}, "no field 'wrong'"),
+        ({"optimizer.critic.lr": 3}, "no field 'optimizer.critic': .*allowed: discriminator, generator"),
+        ({"latent.sise": 3}, r"no field 'latent.sise': did you mean 'size'\?"),
+        ({"network.name": "dcgna"}, r"network.name: there is no 'dcgna' .* did you mean 'dcgan'\?"),
+        ({"steps": "many"}, "steps is 'many', allowed: a valid integer"),
+        ({"steps": True}, "steps is True, allowed: a valid integer"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"steps": 0}, "steps is 0, allowed are integers from 1"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"seed": -1}, "seed is -1, allowed are integers from 0"),
+        ({"network.width": "64"}, "network.width is '64', allowed: a valid integer"),
+        ({"network.width": 0}, "network: width is 0, allowed are integers from 1"),
+        ({"latent.prior": "cauchy"}, "latent.prior is 'cauchy', allowed: 'normal' or 'uniform'"),
+        ({"device": "tpu"}, "device is 'tpu', allowed: 'auto', 'cpu' or 'cuda'"),
+        ({"data": 3}, "data is 3, expected a table with a name"),
+        ({"data.name": "folder"}, "data.path is missing"),
+        ({"latent": 3}, "latent is 3, expected a table"),
+        ({"penalties": 3}, "penalties is 3, expected a list of tables"),
+        ({"penalties": [3]}, "penalties.0 is 3"),
+        ({"optimizer.generator.lr": -1.0}, "optimizer.generator: lr is -1.0"),
+        ({"steps.x": 1}, "'steps' is a single value, not a table"),
+        ({"objective.name": "my_module:Loss"}, "would run code from outside"),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_what_is_allowed(changes, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        resolved(changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_mistakes_are_reported_at_once():
+    with pytest.raises(RecipeError) as caught:
+        resolved({"network.widht": 3, "seed": "x", "latent.size": "y", "wrong": 1})
+    for expected in ("4 problems", "network.widht", "seed", "latent.size", "wrong"):
+        assert expected in str(caught.value)
+
+
+def test_a_recipe_needs_one_budget():
+    with pytest.raises(RecipeError, match="neither steps nor epochs"):
+        recipe.resolve({"network": {"name": "dense"}})
+    with pytest.raises(RecipeError, match="both steps and epochs"):
+        recipe.resolve({"network": {"name": "dense"}, "steps": 1, "epochs": 1})
+
+
+@pytest.mark.parametrize("content", ["steps = ", "\x00", "steps = 1\nsteps = 2"])
+def test_a_broken_recipe_file_is_named(tmp_path, content):
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=r"mine\.toml is not valid TOML"):
+        recipe.read(path)
+
+
+def test_an_unknown_recipe_answers_with_the_closest():
+    with pytest.raises(RecipeError, match=r"no recipe 'dcgann': did you mean 'dcgan'\?"):
+        recipe.read("dcgann")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        recipe.read("missing.toml")
+
+
+def test_differences_name_every_changed_field():
+    one = resolved({"penalties.r1.weight": 3.0})
+    other = resolved({"network.width": 8, "penalties.r1.weight": 4.0})
+    assert recipe.differences(one, other) == {"network.width": (64, 8), "penalties.r1.weight": (3.0, 4.0)}
+
+
+def test_code_from_outside_runs_only_when_allowed(tmp_path, monkeypatch):
+    (tmp_path / "outside_losses.py").write_text(
+        "from duel.objectives.minimax import Minimax\n"
+        "from duel.options import options\n\n\n"
+        "@options\nclass Mine(Minimax):\n    scale: float = 1.0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    changes = {"objective.name": "outside_losses:Mine", "objective.scale": 2.0}
+    with pytest.raises(RecipeError, match="--allow-code"):
+        resolved(changes)
+    with pytest.raises(RecipeError, match="--allow-code"):
+        resolved(changes, allow_code=["other:Name"])
+    it = resolved(changes, allow_code=["outside_losses:Mine"])
+    assert it.to_tree()["objective"] == {"name": "outside_losses:Mine", "scale": 2.0}
+    assert recipe.resolve(it.to_tree(), allow_code=True) == it
