@@ -92,24 +92,39 @@ def _manifest(contents: dict[str, bytes]) -> bytes:
     files = {
         name: {"bytes": len(content), "sha256": io.sha256(content)} for name, content in contents.items()
     }
-    body = {"format": 1, "files": files}
-    return json.dumps({**body, "sha256": io.sha256(json.dumps(body).encode())}, indent=2).encode()
+    body = json.dumps({"format": 1, "files": files}, indent=2).encode().removesuffix(b"\n}")
+    return body + _seal(body)
+
+
+def _seal(body: bytes) -> bytes:
+    """How a manifest ends: the SHA-256 of all of its bytes before, and the closing brace."""
+    return f',\n  "sha256": "{io.sha256(body)}"\n}}\n'.encode()
+
+
+_SEAL_LENGTH = len(_seal(b""))
 
 
 def _verified(place: Path) -> dict[str, bytes]:
     """The files that the manifest lists, each with the size and checksum that it promises."""
     try:
-        manifest = io.read_json(place / _MANIFEST)
-        own = manifest.pop("sha256", None)
-        if own != io.sha256(json.dumps(manifest).encode()):
+        written = (place / _MANIFEST).read_bytes()
+        if _seal(written[:-_SEAL_LENGTH]) != written[-_SEAL_LENGTH:]:
             raise CheckpointError(
                 f"the checkpoint {place} is damaged: its manifest does not match its checksum"
             )
-        return {name: _checked(place / name, entry) for name, entry in manifest["files"].items()}
+        files = io.read_json(place / _MANIFEST)["files"].items()
+        return {name: _checked(_inside(place, name), entry) for name, entry in files}
     except CheckpointError:
         raise
     except (DuelError, OSError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
+
+
+def _inside(place: Path, name: str) -> Path:
+    """A file of the checkpoint by its bare name: a manifest from a stranger names nothing else."""
+    if name != Path(name).name or name in ("", ".", ".."):
+        raise CheckpointError(f"the manifest of {place} names {name!r}, which lies outside the checkpoint")
+    return place / name
 
 
 def _checked(path: Path, entry: dict[str, Any]) -> bytes:
@@ -141,12 +156,20 @@ def optimizer_tensors(player: str, optimizer: Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(player: str, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put the tensors of `optimizer_tensors` back; learning rates and the like stay as they are."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         owner, index, name = key.split(".")
         if owner == player:
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = _laid_out_like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the parameter's memory format: sums over another one differ in the last bit."""
+    import torch
+
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
 
 
 def restore_module(module: Module, name: str, tensors: dict[str, dict[str, Tensor]]) -> None:

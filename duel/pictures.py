@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from duel.datasets._base import Spec
@@ -79,7 +80,7 @@ def film_strip(frames: Sequence[tuple[int, Image.Image]]) -> Image.Image:
     draw = ImageDraw.Draw(strip)
     for number, (step, frame) in enumerate(frames):
         strip.paste(frame.convert("RGB"), (number * width, 16))
-        draw.text((number * width + 4, 2), f"step {step}", fill="black")
+        draw.text((number * width + 4, 2), str(step) if number else f"step {step}", fill="black")
     return strip
 
 
@@ -98,7 +99,7 @@ def curves(steps: Iterable[dict[str, Any]]) -> Image.Image:
     figure = _figure(8, 6)
     losses, outputs = figure.subplots(2, 1, sharex=True)
     for key, label in (("loss_d", "discriminator"), ("loss_g", "generator")):
-        losses.plot(x, [record.get(key) for record in records], label=label, linewidth=1)
+        _curve(losses, x, [record[key] for record in records], label)
     names = {
         "d_real": "D(x)", "d_fake_before": "D(G(z)) before", "d_fake_after": "D(G(z)) after its update",
         "score_real": "score of x", "score_fake_before": "score of G(z) before",
@@ -106,7 +107,7 @@ def curves(steps: Iterable[dict[str, Any]]) -> Image.Image:
     }  # fmt: skip
     for key, label in names.items():
         if records and key in records[0]:
-            outputs.plot(x, [record.get(key) for record in records], label=label, linewidth=1)
+            _curve(outputs, x, [record[key] for record in records], label)
     losses.set_ylabel("loss")
     outputs.set(xlabel="step", ylabel="discriminator's output")
     for axes in (losses, outputs):
@@ -114,6 +115,14 @@ def curves(steps: Iterable[dict[str, Any]]) -> Image.Image:
         if records:
             axes.legend(fontsize="small")
     return _image(figure)
+
+
+def _curve(axes: Axes, x: Sequence[int], y: Sequence[float], label: str) -> None:
+    """The values, pale, and on top their mean over a twentieth of the curve around each."""
+    (line,) = axes.plot(x, y, linewidth=0.7, alpha=0.3)
+    half = len(y) // 40
+    means = [np.mean(y[max(0, i - half) : i + half + 1]) for i in range(len(y))]
+    axes.plot(x, means, label=label, linewidth=1.5, color=line.get_color())
 
 
 def png(image: Image.Image) -> bytes:

@@ -77,7 +77,7 @@ class Session:
         now = resume(self.recipe, self._data, self.run)
         self.run.update_state(state="running", steps=self.total_steps)
         yield self._start_event(now)
-        for warning in (*self._data.notes, *_skipped_note(self._data)):
+        for warning in (*self._data.notes, *_skipped_note(self._data), *self._threads_note()):
             yield {"event": "warning", "step": now.step, "message": warning}
         # Timing and the estimate used up random numbers; training starts from the saved state.
         now = resume(self.recipe, self._data, self.run)
@@ -92,6 +92,14 @@ class Session:
             reason, message = "nonfinite", str(error)
         self.run.update_state(state=reason)
         yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
+
+    def _threads_note(self) -> list[str]:
+        before, threads = self.run.provenance["threads"], self.recipe.threads
+        if before == threads:
+            return []
+        return [
+            f"this run began with {before} threads and goes on with {threads}: the last digits may differ"
+        ]
 
     def _start_event(self, now: Training) -> Event:
         size = len(self._data.splits["train"])

@@ -32,7 +32,7 @@ class Adam(Optimizer):
     def build(self, parameters: Iterable[Parameter]) -> TorchOptimizer:
         from torch import optim
 
-        return optim.Adam(parameters, self.lr, (self.beta1, self.beta2), self.epsilon, fused=True)
+        return optim.Adam(parameters, self.lr, (self.beta1, self.beta2), self.epsilon)
 
     def __post_init__(self) -> None:
         check_rate(self.lr)
