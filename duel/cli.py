@@ -43,8 +43,8 @@ def main() -> None:
     try:
         app(standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; what is still in the buffer must not fail at exit.
+    except (BrokenPipeError, _ReaderLeftError):
+        # What is still in the buffer must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DuelError as error:
         _fail(error, error.exit_status)
@@ -58,6 +58,10 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         _usage(error)
+
+
+class _ReaderLeftError(Exception):
+    """Whoever read our output has seen enough. (typer would turn the BrokenPipeError into status 1.)"""
 
 
 def _fail(error: BaseException, status: int, message: str | None = None) -> None:
@@ -151,13 +155,16 @@ def _follow(session: Session, style: Literal["json", "quiet", "people"]) -> int:
 
     show = {"json": display.Json, "quiet": display.Quiet, "people": display.People}[style](session)
     reason = "finished already"
-    with _stop_on_signal(session) as received, show:
-        for event in session:
-            show.event(event)
-            if event["event"] == "end":
-                reason = event["reason"]
-        if reason == "finished already":
-            show.finished_already()
+    try:
+        with _stop_on_signal(session) as received, show:
+            for event in session:
+                show.event(event)
+                if event["event"] == "end":
+                    reason = event["reason"]
+            if reason == "finished already":
+                show.finished_already()
+    except BrokenPipeError as error:
+        raise _ReaderLeftError from error
     if received and reason == "interrupted":
         return 128 + received[0]
     return 1 if reason == "nonfinite" else 0
@@ -261,8 +268,13 @@ def data_check(
 
     Leaves with 1 where there are bad files.
     """
+    from duel import display
     from duel.datasets._check import check_folder
 
     report = check_folder(str(folder))
-    print(json.dumps({"format": 1, **report.to_dict()}, indent=2) if as_json else report.text())
+    print(json.dumps({"format": 1, **report.to_dict()}, indent=2) if as_json else display.report_text(report))
     sys.exit(1 if report.bad else 0)
+
+
+if __name__ == "__main__":
+    main()

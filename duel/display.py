@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from duel.datasets._check import Report
     from duel.session import Session
 
 Event = dict[str, Any]
+_SHOWN = 12  # entries of a list that can be long
 
 
 class Quiet:
@@ -154,6 +156,26 @@ def end_text(event: Event, session: Session) -> str:
         f"  {more}",
         "  duel list recipes",
     ]
+    return "\n".join(lines)
+
+
+def report_text(report: Report) -> str:
+    """What `duel data check` found, in the order of what matters."""
+    lines = [f"{report.usable} usable images, {len(report.bad)} files that cannot be used"]
+    for title, found in (("cannot be used", report.bad), ("left out on purpose", report.ignored)):
+        if found:
+            lines += [title, *(f"  {name}: {reason}" for name, reason in found)]
+    counts = {"sizes": report.sizes, "modes": report.modes, "classes": report.classes}
+    for title, counted in counts.items():
+        if counted:
+            top = sorted(counted.items(), key=lambda item: -item[1])
+            shown = ", ".join(f"{name} ({count})" for name, count in top[:_SHOWN])
+            more = f", and {len(top) - _SHOWN} more" if len(top) > _SHOWN else ""
+            lines.append(f"{title}: {shown}{more}")
+    if report.duplicates:
+        extra = sum(len(group) - 1 for group in report.duplicates)
+        lines.append(f"duplicates: {extra} files repeat another's content")
+        lines += ["  " + " = ".join(group) for group in report.duplicates[:_SHOWN]]
     return "\n".join(lines)
 
 
