@@ -117,6 +117,7 @@ def _parse(family: str, file: Path) -> Entry:
     return Entry(family, public_name(file), node.name, _help(node), _options(node, file))
 
 
+@cache
 def _classes(file: Path) -> list[ast.ClassDef]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return [node for node in tree.body if isinstance(node, ast.ClassDef)]
