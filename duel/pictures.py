@@ -59,7 +59,7 @@ def scatter(points: np.ndarray, reference: np.ndarray | None, limit: float) -> I
         axes.plot(*reference.T, ".", color="0.8", markersize=2, label="data")
     axes.plot(*points.T, ".", color="C0", markersize=2, label="generated")
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    axes.legend(loc="upper right", markerscale=4, frameon=False)
+    axes.legend(loc="upper right", markerscale=4, framealpha=0.9)
     return _image(figure)
 
 
@@ -85,9 +85,9 @@ def film_strip(frames: Sequence[tuple[int, Image.Image]]) -> Image.Image:
 
 
 def first_tiles(image: Image.Image, spec: Spec, rows: int) -> Image.Image:
-    """The first column of a square grid of images, `rows` tiles high; a scatter plot stays whole."""
+    """The first column of a square grid of images, `rows` tiles high; a scatter plot at half its size."""
     if spec.kind != "image":
-        return image
+        return image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
     side = spec.shape[-1] * max(1, math.ceil(_SMALLEST_TILE / spec.shape[-1])) + _GAP
     return image.crop((0, 0, side + _GAP, min(image.height, rows * side + _GAP)))
 

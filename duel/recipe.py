@@ -55,7 +55,10 @@ class Log:
 
 @options
 class Sample:
-    """every: steps between two sample grids; the first is drawn before training. count: samples on it."""
+    """every: steps between two sample grids; the first is drawn before training.
+
+    count: images on a grid (a scatter plot of points always shows 2,000).
+    """
 
     every: int = 200
     count: int = 64

@@ -224,16 +224,19 @@ def _step_event(
 _SICK_ADVICE = "the training has diverged; lower optimizer.discriminator.lr and optimizer.generator.lr"
 
 
+_POINTS = 2000  # on a scatter plot
+
+
 class _Look:
     """The sample grids at one fixed noise, so that they can be watched in order."""
 
     def __init__(self, recipe: Recipe, data: Data, run: Run) -> None:
         rng = streams.stream(recipe.seed, "fixed")
-        self._latent = streams.draw_latent(rng, recipe.sample.count, recipe.latent.size, recipe.latent.prior)
+        count = recipe.sample.count if data.spec.kind == "image" else _POINTS
+        self._latent = streams.draw_latent(rng, count, recipe.latent.size, recipe.latent.prior)
         self._data = data
         self._run = run
-        train = data.splits["train"].samples
-        self._real = train[: recipe.sample.count] if data.spec.kind == "image" else train[:2000]
+        self._real = data.splits["train"].samples[:count]
 
     def at_samples(self, now: Training) -> Event:
         """Draw the grid of this step (and once, the sheet of real samples)."""
