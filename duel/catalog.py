@@ -16,7 +16,17 @@ from typing import Any
 from duel.errors import RecipeError, one_of
 
 PACKAGE = Path(__file__).parent
-FAMILIES = ("datasets", "networks", "games", "objectives", "penalties", "augmentations", "optimizers")
+FAMILIES = (
+    "datasets",
+    "networks",
+    "games",
+    "objectives",
+    "penalties",
+    "augmentations",
+    "optimizers",
+    "features",
+    "metrics",
+)
 
 
 @dataclass(frozen=True)

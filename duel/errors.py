@@ -38,6 +38,10 @@ class CheckpointError(DuelError):
     """A checkpoint that is damaged or was written by an incompatible version."""
 
 
+class MetricError(InputError):
+    """A metric that cannot be computed from these samples or this model."""
+
+
 class NonFiniteError(DuelError):
     """A loss, gradient or weight became NaN or infinite during training."""
 

@@ -1,0 +1,1 @@
+"""Feature spaces: what a metric compares in place of pixels."""
