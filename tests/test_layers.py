@@ -10,13 +10,14 @@ from duel import catalog
 PACKAGE = catalog.PACKAGE
 LEVELS = [
     {"cli"},
+    {"compare"},
     {"session", "display"},
-    {"train", "export"},
-    {"run", "checkpoint", "batches", "sampling", "pictures", "recipe"},
+    {"train", "evaluate", "export", "portrait"},
+    {"run", "checkpoint", "batches", "sampling", "pictures", "pixelwise", "recipe", "classifier"},
     {"family"},
-    {"catalog", "options", "streams", "xp", "io", "errors"},
+    {"catalog", "options", "streams", "xp", "io", "errors", "intervals", "_torchvision"},
 ]
-FAMILY_MAY_IMPORT = {"errors", "io", "options", "xp"}
+FAMILY_MAY_IMPORT = {"errors", "intervals", "io", "options", "xp", "_torchvision"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
@@ -88,7 +89,7 @@ def test_modules_of_one_level_do_not_import_each_other_in_a_circle():
     [p for p in FILES if parts_of(p)[0] in catalog.FAMILIES],
     ids=lambda path: "/".join(parts_of(path)),
 )
-def test_a_familys_file_imports_its_base_its_helpers_and_four_modules(path):
+def test_a_familys_file_imports_its_base_its_helpers_and_few_modules(path):
     own = parts_of(path)
     for other in imported(path):
         inside = other[0] == own[0] and (len(other) == 1 or other[1].startswith("_"))
@@ -106,7 +107,7 @@ def test_formulas_import_no_array_library(family):
 
 
 def test_nothing_on_a_load_path_can_run_code():
-    """No pickle, no eval, no torch.load anywhere in the package."""
+    """No pickle, no eval anywhere in the package; torch.load and np.load read numbers only."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -117,9 +118,11 @@ def test_nothing_on_a_load_path_can_run_code():
                 assert node.module not in ("pickle", "dill", "shelve", "marshal"), path
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                assert called not in ("eval", "exec", "compile", "torch.load", "os.system"), (
-                    f"{path}: {called}"
-                )
+                assert called not in ("eval", "exec", "compile", "os.system"), f"{path}: {called}"
+                if called == "torch.load":
+                    assert any(
+                        k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords
+                    ), f"{path}: torch.load without weights_only=True"
                 if called == "np.load":
                     assert any(
                         k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords
