@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["DuelError", "Recipe", "Run", "Session", "load", "train"]
+__all__ = ["DuelError", "Recipe", "Run", "Session", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:
     from duel.errors import DuelError
+    from duel.evaluate import evaluate
     from duel.recipe import Recipe
     from duel.run import Run
     from duel.run import Run as load
@@ -23,6 +24,7 @@ _HOME = {
     "Recipe": ("duel.recipe", "Recipe"),
     "Run": ("duel.run", "Run"),
     "Session": ("duel.session", "Session"),
+    "evaluate": ("duel.evaluate", "evaluate"),
     "load": ("duel.run", "Run"),
     "train": ("duel.session", "train"),
 }

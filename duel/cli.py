@@ -188,7 +188,59 @@ def _stop_on_signal(session: Session) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-# ---------------------------------------------------------------- sample, list, data check
+# ---------------------------------------------------------------- evaluate, sample, list, data
+
+
+@app.command()
+def evaluate(
+    target: Annotated[Path, typer.Argument(help="A run folder, or a folder of images.")],
+    against: Annotated[
+        str | None, typer.Option(help="A listed data set or a folder; a run's own data by default.")
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="Names, with commas: `duel list metrics`.")] = None,
+    features: Annotated[str | None, typer.Option(help="The feature space: `duel list features`.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Generated samples; min(10,000, the reference's size) by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random here.")] = 0,
+    split: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Of the real data: train, validation or test.")
+    ] = "test",
+    floor: Annotated[bool, typer.Option("--floor", help="Also real samples against real ones.")] = False,
+    checkpoint: Annotated[str, typer.Option(help="last, best or a step.")] = "last",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="Options of the data.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a run, or any folder of images, against real data."""
+    from duel import display
+    from duel import evaluate as compute
+    from duel import recipe as recipes
+
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    parsed = dict(recipes.parse_change(text) for text in changes or [])
+    result = compute(
+        target,
+        against,
+        metrics=names,
+        features=features,
+        samples=samples,
+        seed=seed,
+        split=split,
+        floor=floor,
+        checkpoint=_which(checkpoint),
+        changes=parsed,
+        allow_code=allow_code
+        or [name for name in (*(names or ()), features or "", against or "") if ":" in name],
+    )
+    print(json.dumps(result, indent=2) if as_json else display.evaluation_text(result))
+
+
+def _which(checkpoint: str) -> str | int:
+    return int(checkpoint) if checkpoint.isdecimal() else checkpoint
 
 
 @app.command()
@@ -207,8 +259,7 @@ def sample(
     from duel import export
     from duel.run import Run
 
-    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
-    print(export.write_samples(Run(run, allow_code), out, n, seed, which))
+    print(export.write_samples(Run(run, allow_code), out, n, seed, _which(checkpoint)))
 
 
 @app.command("list")
@@ -274,6 +325,26 @@ def data_check(
     report = check_folder(str(folder))
     print(json.dumps({"format": 1, **report.to_dict()}, indent=2) if as_json else display.report_text(report))
     sys.exit(1 if report.bad else 0)
+
+
+@data_app.command("inspect")
+def data_inspect(
+    data: Annotated[str, typer.Argument(help="A listed data set, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("portrait.png"),
+    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="Options of the data.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Draw the portrait of a data set: samples, mean and variance, distributions, classes, duplicates."""
+    from duel import display, portrait
+    from duel import recipe as recipes
+
+    parsed = dict(recipes.parse_change(text) for text in changes or [])
+    found = portrait.portrait(recipes.data_set(data, parsed).load(), out, seed)
+    print(json.dumps({"format": 1, **found}, indent=2) if as_json else display.portrait_text(found))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,51 @@ def end_text(event: Event, session: Session) -> str:
         "  duel list recipes",
     ]
     return "\n".join(lines)
+
+
+def evaluation_text(result: Mapping[str, Any]) -> str:
+    """Metrics as a table, each with its interval, then what must be said beside them."""
+    provenance = result["provenance"]
+    features = provenance["features"]
+    accuracy = "" if features["accuracy"] is None else f" (test accuracy {features['accuracy']:.1%})"
+    lines = [
+        f"{provenance['target']}, {provenance['n_fake']} samples, against {provenance['n_real']} of "
+        f"{provenance['data']['name']}, {provenance['splits']['real']} split",
+        f"features: {features['name']}{accuracy}",
+    ]
+    lines += [_metric_line(name, entry) for name, entry in result["metrics"].items()]
+    notes = [note for entry in result["metrics"].values() for note in entry["notes"]]
+    for note in dict.fromkeys([*provenance["data"]["notes"], *features["notes"], *notes]):
+        lines.append(f"  note: {note}")
+    return "\n".join(lines)
+
+
+def _metric_line(name: str, entry: Mapping[str, Any]) -> str:
+    line = (
+        f"  {name:<22}{entry['value']:>10.4f}   {entry['low']:.4f} to {entry['high']:.4f}"
+        f"   {entry['better']} is better"
+    )
+    if "floor" in entry:
+        line += f", real against real {entry['floor']:.4f}"
+    for baseline, value in entry.get("baselines", {}).items():
+        line += f", {baseline} {value:.4f}"
+    return line
+
+
+def portrait_text(found: Mapping[str, Any]) -> str:
+    """What `duel data inspect` found, beside the picture."""
+    shape = "×".join(str(part) for part in found["shape"])
+    counts = ", ".join(f"{name} {count:,}" for name, count in found["splits"].items())
+    lines = [f"{found['name']}: {found['kind']} {shape}; {counts}"]
+    if found["kind"] == "image":
+        lines.append(
+            f"pixels: mean {found['pixel_mean']:.3f}, standard deviation {found['pixel_std']:.3f}; "
+            f"{found['share_0']:.1%} black, {found['share_255']:.1%} white"
+        )
+    repeated = {name.replace("_", " "): count for name, count in found["duplicates"].items() if count}
+    lines.append("duplicates: " + (", ".join(f"{name} {count}" for name, count in repeated.items()) or "none"))
+    lines += [f"note: {note}" for note in found["notes"]]
+    return "\n".join([*lines, str(found["picture"])])
 
 
 def report_text(report: Report) -> str:

@@ -124,18 +124,19 @@ def data_folders(name: str) -> list[Path]:
     return [Path(base) / name for base in ([given] if given else []) + [str(cache_folder() / "data")]]
 
 
-def published_file(data_set: str, name: str, md5: str, url: str) -> Path:
+def published_file(data_set: str, name: str, checksum: str, url: str) -> Path:
     """A file of a published data set: found in `$DUEL_DATA` or the cache, else downloaded once.
 
-    The MD5 that the publisher announced is checked wherever the file comes from. Raises
-    ChecksumError for another content, DataError where the file is missing and cannot be fetched.
+    The checksum that the publisher announced (MD5 or SHA-256, told apart by their length) is checked
+    wherever the file comes from. Raises ChecksumError for another content, DataError where the file is
+    missing and cannot be fetched.
     """
     folders = data_folders(data_set)
     for folder in folders:
         if (folder / name).is_file():
-            return check_md5(folder / name, md5)
+            return check_content(folder / name, checksum)
     try:
-        return download(url, folders[-1] / name, md5)
+        return download(url, folders[-1] / name, checksum)
     except OSError as error:
         looked = " and ".join(str(folder) for folder in folders)
         raise DataError(
@@ -144,12 +145,13 @@ def published_file(data_set: str, name: str, md5: str, url: str) -> Path:
         ) from error
 
 
-def check_md5(path: Path, md5: str) -> Path:
-    """The path itself when its content has this MD5; else ChecksumError."""
-    found = file_digest(path, "md5")
-    if found != md5:
+def check_content(path: Path, checksum: str) -> Path:
+    """The path itself when its content has this MD5 or SHA-256; else ChecksumError."""
+    algorithm = "MD5" if len(checksum) == 32 else "SHA-256"
+    found = file_digest(path, algorithm.replace("-", "").lower())
+    if found != checksum:
         raise ChecksumError(
-            f"{path} has the MD5 {found}, but the published file has {md5}: "
+            f"{path} has the {algorithm} {found}, but the published file has {checksum}: "
             "remove it and get it again (it is incomplete or another version)"
         )
     return path
@@ -158,10 +160,10 @@ def check_md5(path: Path, md5: str) -> Path:
 def download(
     url: str,
     path: Path,
-    md5: str,
+    checksum: str,
     open_url: Callable[..., Any] = urllib.request.urlopen,
 ) -> Path:
-    """Fetch `url` into `path`; the file appears there only whole and with the right MD5.
+    """Fetch `url` into `path`; the file appears there only whole and with the right MD5 or SHA-256.
 
     With `DUEL_OFFLINE` set nothing is fetched. Raises OSError when the network says no.
     """
@@ -172,7 +174,7 @@ def download(
     try:
         with open_url(url, timeout=20) as answer, open(beside, "wb") as file:
             shutil.copyfileobj(answer, file, _BLOCK)
-        check_md5(beside, md5)
+        check_content(beside, checksum)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from duel import catalog
 from duel.augmentations._base import Augmentation
 from duel.datasets._base import DataSet
-from duel.errors import RecipeError, one_of
+from duel.errors import DataError, RecipeError, one_of
 from duel.games._base import Game
 from duel.networks._base import Network
 from duel.objectives._base import Objective
@@ -73,6 +73,22 @@ class Checkpoint:
 
 
 @options
+class Evaluate:
+    """Metrics during training, on the validation split.
+
+    every     steps between two evaluations; none where it is not given. Each saves a checkpoint first
+    metrics   names; those of `duel evaluate` where none is given. The first one chooses the best checkpoint
+    features  the feature space; the one that suits the data where it is not given
+    samples   generated samples per evaluation
+    """
+
+    every: int | None = None
+    metrics: tuple[str, ...] = ()
+    features: str | None = None
+    samples: int = 2000
+
+
+@options
 class Recipe:
     """A resolved recipe.
 
@@ -108,6 +124,7 @@ class Recipe:
     log: Log = Log()
     sample: Sample = Sample()
     checkpoint: Checkpoint = Checkpoint()
+    evaluate: Evaluate = Evaluate()
 
     def to_tree(self) -> Tree:
         """The recipe as nested tables, as TOML keeps it; what is None is left out."""
@@ -136,7 +153,13 @@ _ONE = {
     "optimizer.discriminator": "optimizers",
 }
 _MANY = {"penalties": "penalties", "augmentations": "augmentations"}
-_TABLES: dict[str, type[Any]] = {"latent": Latent, "log": Log, "sample": Sample, "checkpoint": Checkpoint}
+_TABLES: dict[str, type[Any]] = {
+    "latent": Latent,
+    "log": Log,
+    "sample": Sample,
+    "checkpoint": Checkpoint,
+    "evaluate": Evaluate,
+}
 _DEFAULTS = {
     "data": "digits",
     "game": "plain",
@@ -147,11 +170,12 @@ _DEFAULTS = {
 _AT_LEAST_ONE = (
     "batch_size", "n_critic", "steps", "epochs", "threads", "latent.size",
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
+    "evaluate.every", "evaluate.samples",
 )  # fmt: skip
 # What may differ when a run is taken up again.
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
-    "log.every", "sample.every", "checkpoint.every", "checkpoint.keep",
+    "log.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
 )  # fmt: skip
 
 
@@ -174,6 +198,32 @@ def read(source: str | Path) -> Tree:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"the recipe file {path} is not valid TOML: {error}") from error
     return {"name": path.stem, **tree}
+
+
+def data_changes(data: str | Path) -> Tree:
+    """What `--data` changes: a listed data set by its name, else the folder of that path."""
+    names = catalog.names("datasets")
+    if isinstance(data, str) and (data in names or ":" in data):
+        return {"data.name": data}
+    if not Path(data).exists():
+        raise DataError(f"there is no data set and no folder {str(data)!r}: {one_of(names, str(data))}")
+    return {"data.name": "folder", "data.path": str(data)}
+
+
+def data_set(
+    data: str | Path, changes: Mapping[str, Any] | None = None, allow_code: bool | Collection[str] = False
+) -> DataSet:
+    """A data set by name or folder, with options as dotted keys (`{"data.batches": [1]}`)."""
+    wrong = [key for key in changes or {} if not key.startswith("data.")]
+    if wrong:
+        raise RecipeError(f"{wrong[0]!r} is no option of a data set: write data.OPTION=VALUE")
+    tree = change({}, {**data_changes(data), **(changes or {})})
+    problems: list[str] = []
+    found = _variant("data", "datasets", tree["data"], None, allow_code, problems)
+    if problems:
+        raise _recipe_error(problems)
+    assert isinstance(found, DataSet)
+    return found
 
 
 def parse_change(text: str) -> tuple[str, Any]:

@@ -4,6 +4,7 @@ recipe.toml       the resolved recipe
 provenance.json   versions, machine, command, seed, data fingerprint and what the samples are
 run.json          state ("running", or the end's reason), total steps, last and best checkpoint
 events.jsonl      everything that happened, one JSON object a line
+metrics.jsonl     every evaluation's result with its provenance
 samples/          real.png, one grid per look at fixed noise: 00000200.png
 checkpoints/      one folder per step (`duel.checkpoint`)
 film.png curves.png   the training at a glance, written at its end
@@ -30,6 +31,9 @@ from duel.recipe import Recipe, read, resolve, to_toml
 if TYPE_CHECKING:
     import numpy as np
     from torch.nn import Module
+
+
+_AT_ONCE = 256  # samples per batch when many are drawn
 
 
 class Run:
@@ -108,15 +112,26 @@ class Run:
         The first k of n samples are the k that `sample(k, seed)` gives, to 1e-5. Raises RunError where
         the run has no checkpoint yet, or n is not positive.
         """
-        from duel import pictures, sampling, streams
+        import numpy as np
+
+        from duel import pictures
 
         if n < 1:
             raise RunError(f"{n} samples were asked for, allowed are integers from 1")
-        recipe, spec = self.recipe, self.spec
+        spec = self.spec
+        samples = np.concatenate(list(self.stream(n, seed, checkpoint)))
+        return pictures.to_unit(samples) if spec.kind == "image" else samples * np.float32(spec.scale)
+
+    def stream(self, n: int, seed: int = 0, checkpoint: str | int = "last") -> Iterator[np.ndarray]:
+        """The same samples batch by batch, in [−1, 1] as the generator makes them."""
+        from duel import sampling, streams
+
+        recipe, generator = self.recipe, self.generator(checkpoint)
         rng = streams.stream(seed, "eval")
-        latent = streams.draw_latent(rng, n, recipe.latent.size, recipe.latent.prior)
-        samples = sampling.generate(self.generator(checkpoint), latent)
-        return pictures.to_unit(samples) if spec.kind == "image" else samples * spec.scale
+        for start in range(0, n, _AT_ONCE):
+            count = min(_AT_ONCE, n - start)
+            latent = streams.draw_latent(rng, count, recipe.latent.size, recipe.latent.prior)
+            yield sampling.generate(generator, latent)
 
     def generator(self, which: str | int = "last") -> Module:
         """The generator of a checkpoint, on the CPU, in evaluation mode."""
@@ -135,10 +150,22 @@ class Run:
         """Append an event to the log."""
         io.append_line(self._events_file, event)
 
+    def record_metrics(self, result: dict[str, Any]) -> None:
+        """Append an evaluation's result to metrics.jsonl."""
+        io.append_line(self._metrics_file, result)
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The evaluations so far, in order."""
+        return io.read_lines(self._metrics_file)
+
     def drop_events_after(self, step: int) -> None:
         """Forget what was logged past a checkpoint that training is taken up from, and the run's end."""
         kept = [event for event in self.events() if event["step"] <= step and event["event"] != "end"]
-        io.write_atomic(self._events_file, b"".join(json.dumps(event).encode() + b"\n" for event in kept))
+        io.write_atomic(self._events_file, _lines(kept))
+        measured = list(self.metrics())
+        if any(result["step"] > step for result in measured):
+            kept = [result for result in measured if result["step"] <= step]
+            io.write_atomic(self._metrics_file, _lines(kept))
         for number, file in self.grids():
             if number > step:
                 file.unlink()
@@ -146,6 +173,10 @@ class Run:
     def update_state(self, **changes: Any) -> None:
         """Change entries of run.json."""
         io.write_json(self.path / "run.json", {**self.state, **changes})
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the last `keep` checkpoints and the best."""
+        checkpoint.prune(self.checkpoints_folder, keep, self.state["best"])
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Replace the stored recipe: what may change on resume has changed."""
@@ -171,8 +202,16 @@ class Run:
         return self.path / "recipe.toml"
 
     @property
+    def _metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
     def _events_file(self) -> Path:
         return self.path / "events.jsonl"
+
+
+def _lines(values: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
 def is_run(path: Path) -> bool:

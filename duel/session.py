@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from duel import catalog, pictures
+from duel import pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
-from duel.errors import DataError, NonFiniteError, RecipeError, RunError, one_of
+from duel.errors import DataError, MetricError, NonFiniteError, RecipeError, RunError
+from duel.evaluate import Evaluator, metric_events, run_source
 from duel.recipe import Recipe
 from duel.run import Run
 from duel.train import Event, Training, play_step, resume
@@ -35,9 +36,12 @@ class Session:
     step under way; a checkpoint is written and the last event is `end`.
     """
 
-    def __init__(self, recipe: Recipe, data: Data, run: Run, finished: bool) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Data, evaluator: Evaluator | None, run: Run, finished: bool
+    ) -> None:
         """Made by `train`; the run folder is there and the recipe resolved."""
         self.recipe = recipe
+        self._evaluator = evaluator
         self.run = run
         self.total_steps = recipe.total_steps(len(data.splits["train"]))
         self._data = data
@@ -82,16 +86,43 @@ class Session:
         # Timing and the estimate used up random numbers; training starts from the saved state.
         now = resume(self.recipe, self._data, self.run)
         reason, message = "done", None
+        yield from self._evaluation(now.step)
         try:
-            yield from train_steps(
+            for event in train_steps(
                 self.recipe, self._data, now, self.run, self.total_steps, lambda: self._stopping
-            )
+            ):
+                yield event
+                if event["event"] == "checkpoint":
+                    yield from self._evaluation(now.step)
             if now.step < self.total_steps:
                 reason = "interrupted"
         except NonFiniteError as error:
             reason, message = "nonfinite", str(error)
         self.run.update_state(state=reason)
         yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
+
+    def _evaluation(self, step: int) -> Iterator[Event]:
+        """The metrics of this step's checkpoint, if they are due and not there yet; keeps the best."""
+        every = self.recipe.evaluate.every
+        done = any(result["step"] == step for result in self.run.metrics())
+        if self._evaluator is None or every is None or step == 0 or step % every or done:
+            return
+        try:
+            result = self._evaluator.measure(run_source(self.run, step), self.recipe.evaluate.samples)
+        except MetricError as error:
+            yield {"event": "warning", "step": step, "message": str(error)}
+            return
+        self.run.record_metrics({"step": step, **result})
+        self._keep_best(step)
+        yield from metric_events(result, step)
+
+    def _keep_best(self, step: int) -> None:
+        """The best step so far by the first metric, on the validation split."""
+        results = {result["step"]: next(iter(result["metrics"].values())) for result in self.run.metrics()}
+        sign = 1 if results[step]["better"] == "lower" else -1
+        best = min(results, key=lambda each: sign * results[each]["value"])
+        self.run.update_state(best=best)
+        self.run.prune(self.recipe.checkpoint.keep)
 
     def _threads_note(self) -> list[str]:
         before, threads = self.run.provenance["threads"], self.recipe.threads
@@ -173,11 +204,11 @@ def train(
     if out is not None and runs.is_run(Path(out)):
         return _continue_same(Path(out), wanted, changes, allow_code)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
-    wanted, loaded = check(wanted)
+    loaded = check(wanted)
+    evaluator = _evaluator(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
-    return Session(
-        wanted, loaded, runs.create(path, wanted, loaded, total, command or _command()), finished=False
-    )
+    run = runs.create(path, wanted, loaded, total, command or _command())
+    return Session(wanted, loaded, evaluator, run, finished=False)
 
 
 def plan(
@@ -193,7 +224,8 @@ def plan(
 ) -> Recipe:
     """The resolved recipe that `train` would use with the same arguments. Writes nothing."""
     wanted = resolve(recipe, _all_changes(changes, data, steps, epochs, seed, device), allow_code)
-    return check(wanted)[0]
+    _evaluator(wanted, check(wanted))
+    return wanted
 
 
 def resolve(
@@ -209,13 +241,21 @@ def resolve(
     return recipes.on_this_machine(recipes.resolve(recipes.change(tree, changes or {}), allow_code))
 
 
-def check(recipe: Recipe) -> tuple[Recipe, Data]:
+def check(recipe: Recipe) -> Data:
     """Load the data and see that they fit the recipe. RecipeError or DataError where not."""
     data = recipe.data.load()
     if len(data.splits["train"]) == 0:
         raise DataError(f"the training split of {data.name} is empty: more images are needed")
     recipe.network.check(data.spec)
-    return recipe, data
+    return data
+
+
+def _evaluator(recipe: Recipe, data: Data) -> Evaluator | None:
+    """What measures during training, on the validation split; None where nothing is to be measured."""
+    wanted = recipe.evaluate
+    if wanted.every is None:
+        return None
+    return Evaluator(data, wanted.metrics or None, wanted.features, "validation")
 
 
 def estimate(recipe: Recipe, now: Training, total: int) -> dict[str, float]:
@@ -265,19 +305,8 @@ def _all_changes(
         raise RecipeError(f"both steps ({steps}) and epochs ({epochs}) are given: give one of them")
     given = {"steps": steps, "epochs": epochs, "seed": seed, "device": device}
     named = {key: value for key, value in given.items() if value is not None}
-    return {**_data_changes(data), **(changes or {}), **named}
-
-
-def _data_changes(data: str | Path | None) -> dict[str, Any]:
-    """A listed data set by its name, else the folder of that path."""
-    if data is None:
-        return {}
-    if isinstance(data, str) and (data in catalog.names("datasets") or ":" in data):
-        return {"data.name": data}
-    if not Path(data).exists():
-        names = catalog.names("datasets")
-        raise DataError(f"there is no data set and no folder {str(data)!r}: {one_of(names, str(data))}")
-    return {"data.name": "folder", "data.path": str(data)}
+    chosen = recipes.data_changes(data) if data is not None else {}
+    return {**chosen, **(changes or {}), **named}
 
 
 def _empty_place(path: Path) -> Path:
@@ -320,7 +349,8 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     if refused:
         free = ", ".join(recipes.FREE_ON_RESUME)
         raise RunError(f"{path} cannot be taken up with another {', '.join(refused)}: only {free} may change")
-    new, data = check(new)
+    data = check(new)
+    evaluator = _evaluator(new, data)
     known = run.provenance["data"]["fingerprint"]
     if data.fingerprint != known:
         raise DataError(
@@ -332,7 +362,7 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
         raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
     run.drop_events_after(last)
     run.write_recipe(replace(new, name=old.name))
-    return Session(new, data, run, finished=last == total)
+    return Session(new, data, evaluator, run, finished=last == total)
 
 
 def _skipped_note(data: Data) -> list[str]:

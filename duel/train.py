@@ -198,7 +198,7 @@ def train(
             since, since_step = time.perf_counter(), now.step
         if now.step % recipe.sample.every == 0 or now.step == total:
             yield look.at_samples(now)
-        if now.step % recipe.checkpoint.every == 0:
+        if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
             yield save(recipe, now, run)
             saved = now.step
     if saved != now.step:
@@ -265,7 +265,7 @@ def save(recipe: Recipe, now: Training, run: Run) -> Event:
     state = {"images": now.batches.position, "latent": streams.save(now.latent), "torch": _torch_states()}
     path = checkpoint.save(run.checkpoints_folder, now.step, tensors, state)
     run.update_state(last=now.step)
-    checkpoint.prune(run.checkpoints_folder, recipe.checkpoint.keep, run.state["best"])
+    run.prune(recipe.checkpoint.keep)
     return {"event": "checkpoint", "step": now.step, "path": str(path)}
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Two workers with two threads each stand in each other's way; must be set before NumPy and torch load.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from pathlib import Path
 
 import pytest

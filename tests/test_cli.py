@@ -37,7 +37,7 @@ def duel(capsys, monkeypatch, tmp_path):
 def test_help_names_the_commands(duel):
     status, out, _ = duel("--help")
     assert status == 0
-    for command in ("train", "sample", "list", "data"):
+    for command in ("train", "sample", "evaluate", "list", "data"):
         assert command in out
     for command in (("train",), ("sample",), ("list",), ("data",), ("data", "check")):
         assert duel(*command, "--help")[0] == 0
@@ -290,6 +290,41 @@ def test_sampling(duel, tmp_path):
         assert picture.size == (3 * 50 + 2, 2 * 50 + 2)
     assert duel("sample", "a", "--n", 5, "--out", "folder")[0] == 0
     assert len(list((tmp_path / "folder").iterdir())) == 5
+
+
+def test_evaluating(duel):
+    duel("train", "dcgan", "--out", "a", "--steps", 2, "--quiet", *SETTINGS)
+    asked = ("evaluate", "a", "--metrics", "frechet,precision", "--features", "random", "--samples", 120)
+    status, out, err = duel(*asked, "--json")
+    assert (status, err) == (0, "")
+    result = json.loads(out)
+    assert set(result["metrics"]) == {"frechet-random", "precision"}
+    status, out, _ = duel(*asked, "--floor", "--split", "validation")
+    assert status == 0
+    for expected in ("frechet-random", "lower is better", "real against real", "validation split", "note: "):
+        assert expected in out
+    for wrong, expected in (
+        (("evaluate", "a", "--metrics", "fid", "--features", "classifier"), "--metrics fcd"),
+        (("evaluate", "a", "--split", "tset"), "'test'"),
+        (("evaluate", "missing"), "neither a run nor a folder"),
+    ):
+        status, out, err = duel(*wrong)
+        assert (status, out) == (2, "")
+        assert expected in err
+        assert err.count("\n") == 1
+
+
+def test_inspecting_data(duel, tmp_path):
+    status, out, err = duel("data", "inspect", "digits", "--out", "p.png")
+    assert (status, err) == (0, "")
+    assert "image 1×8×8; train 1,426" in out
+    with Image.open(tmp_path / "p.png") as picture:
+        assert min(picture.size) > 500
+    assert (
+        json.loads(duel("data", "inspect", "ring", "--json", "--set", "data.samples=500")[1])["kind"]
+        == "points"
+    )
+    assert duel("data", "inspect", "digitz")[0] == 2
 
 
 def test_lists(duel):

@@ -27,7 +27,6 @@ from duel.datasets._base import (
     split_by_digest,
     split_by_hash,
 )
-from duel.datasets._modes import modes_of
 from duel.datasets.cifar10 import Cifar10
 from duel.datasets.digits import Digits
 from duel.datasets.fashion_mnist import FashionMnist
@@ -332,10 +331,11 @@ def test_samples_have_limits(samples: int) -> None:
         Ring(samples=samples)
 
 
-def test_modes_of() -> None:
-    np.testing.assert_array_equal(modes_of(Ring()).centres, Ring().modes().centres)
-    with pytest.raises(DataError, match="digits has no known modes"):
-        modes_of(Digits())
+def test_the_modes_travel_with_the_data() -> None:
+    modes = Ring().load().modes
+    assert modes is not None
+    np.testing.assert_array_equal(modes.centres, Ring().modes().centres)
+    assert Digits().load().modes is None
 
 
 def test_importing_loads_neither_numpy_nor_pillow_nor_torch() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from duel.errors import DataError
@@ -11,6 +11,8 @@ from duel.options import options
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from duel.datasets._modes import Modes
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -49,7 +51,8 @@ class Data:
 
     `fingerprint` is a SHA-256 over what was loaded: equal fingerprints mean equal training data.
     `notes` are sentences that every result made with these data has to carry (a subset, say);
-    `skipped` lists the files that could not be used, each with its reason.
+    `skipped` lists the files that could not be used, each with its reason; `modes` is where the
+    Gaussians of a set of points are.
     """
 
     name: str
@@ -57,7 +60,8 @@ class Data:
     splits: dict[SplitName, Split]
     fingerprint: str
     notes: tuple[str, ...] = ()
-    skipped: tuple[tuple[str, str], ...] = field(default=())
+    skipped: tuple[tuple[str, str], ...] = ()
+    modes: Modes | None = None
 
 
 class DataSet(ABC):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from duel.datasets._base import SPLITS, Data, DataSet, Spec, Split, fingerprint
-from duel.errors import DataError
 from duel.options import options
 
 if TYPE_CHECKING:
@@ -47,14 +46,6 @@ class ModeSet(DataSet):
         """Centres and σ in original units, and the scale."""
 
 
-def modes_of(data_set: DataSet) -> Modes:
-    """The modes of a data set; DataError for one that has none (images, say)."""
-    if not isinstance(data_set, ModeSet):
-        given = type(data_set).__name__.lower()
-        raise DataError(f"the data set {given} has no known modes: use a set of points such as ring or grid")
-    return data_set.modes()
-
-
 def load_modes(name: str, modes: Modes, samples: int) -> Data:
     """float32 N×2 in [-1, 1] with the mode's index as label; 10,000 validation and test points each."""
     counts = (samples, _HELD_OUT, _HELD_OUT)
@@ -63,7 +54,7 @@ def load_modes(name: str, modes: Modes, samples: int) -> Data:
         for stream, (split, count) in enumerate(zip(SPLITS, counts, strict=True))
     }
     spec = Spec("points", (2,), tuple(str(mode) for mode in range(len(modes.centres))), modes.scale)
-    return Data(name, spec, splits, fingerprint(spec, splits))
+    return Data(name, spec, splits, fingerprint(spec, splits), modes=modes)
 
 
 def _draw(modes: Modes, count: int, stream: int) -> Split:

@@ -42,9 +42,10 @@ class Extractor:
 
 
 class TrainedClassifier(Protocol):
-    """A small image classifier, trained."""
+    """A small image classifier, trained. dimension: of its features."""
 
     digest: str
+    dimension: int
 
     def embed(self, samples: np.ndarray) -> Embedded:
         """Penultimate features and logits of uint8 images N×C×H×W."""
@@ -54,9 +55,16 @@ class TrainedClassifier(Protocol):
 
 
 class ClassifierTrainer(Protocol):
-    """What trains a classifier. Feature spaces and metrics that need one are handed it."""
+    """What trains a classifier. Feature spaces and metrics that need one are handed it.
 
-    def train(self, samples: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> TrainedClassifier:
+    version  of the rules of training; another one gives other weights for the same data
+    """
+
+    version: int
+
+    def train(
+        self, samples: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0
+    ) -> TrainedClassifier:
         """A classifier of uint8 images N×C×H×W into labels 0 … classes − 1."""
 
     def load(self, content: bytes, shape: tuple[int, ...], classes: int) -> TrainedClassifier:

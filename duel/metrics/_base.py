@@ -23,7 +23,7 @@ Need = Literal[
     "labels",  # Side.labels on both sides
     "train",  # Context.train: the training split, embedded and with its labels
     "classes",  # a feature space with class probabilities
-    "modes",  # Context.modes: the data's modes are known
+    "modes",  # something to count: Context.modes, or labelled images in a space with class probabilities
     "encoder",  # Context.encoder: the model has one
 ]
 

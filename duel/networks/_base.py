@@ -50,7 +50,12 @@ class Network(ABC):
 
     def build(self, spec: Spec, latent_size: int, rng: np.random.Generator) -> Networks:
         """Both networks, initialised: the generator's weights are drawn first."""
-        networks = Networks(self.generator(spec, latent_size), self.discriminator(spec))
+        import torch
+
+        # torch draws weights of its own, which are replaced; its generator must not notice, or building
+        # a network to look at a checkpoint would change the training that goes on beside it.
+        with torch.random.fork_rng(devices=[]):
+            networks = Networks(self.generator(spec, latent_size), self.discriminator(spec))
         for module in networks.named().values():
             self.initialise(module, rng)
         return networks
