@@ -136,6 +136,12 @@ def _checked(path: Path, entry: dict[str, Any]) -> bytes:
     return content
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left of a checkpoint that it had not finished."""
+    for rest in folder.glob(".*.part"):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
 def prune(folder: Path, keep: int, spare: int | None) -> None:
     """Remove all but the newest `keep` checkpoints; the step `spare` stays in any case."""
     for step in steps(folder)[:-keep]:
@@ -176,5 +182,11 @@ def restore_module(module: Module, name: str, tensors: dict[str, dict[str, Tenso
     """Load a module's tensors. CheckpointError where they do not fit the recipe's networks."""
     try:
         module.load_state_dict(tensors[name])
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"the checkpoint's {name} does not fit the recipe: {error}") from error
+    except KeyError as error:
+        raise CheckpointError(f"the checkpoint has no {name}: it is another recipe's") from error
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        reason = first[0].strip().rstrip(".")
+        raise CheckpointError(
+            f"the checkpoint's {name} does not fit the run's recipe.toml ({reason}): was that file edited?"
+        ) from error

@@ -154,7 +154,7 @@ def _loss(network: nn.Module, images: np.ndarray, labels: np.ndarray) -> Tensor:
 
 def epochs(images: int) -> int:
     """How often each image is seen: few images often, many images seldom, so that it takes minutes."""
-    return min(20, max(4, math.ceil(150_000 / images)))
+    return min(20, max(5, math.ceil(150_000 / images)))
 
 
 def _batch(images: int) -> int:

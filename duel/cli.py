@@ -5,6 +5,8 @@ Heavy imports happen inside the commands, so that help and listings answer at on
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -29,6 +31,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from duel import __version__
+
+        print(f"duel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
 data_app = typer.Typer(help="Look at data before training on them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -40,43 +61,63 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def main() -> None:
     """The entry point: errors become one sentence on standard error and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show "×" shows "?"
+    # Idle OpenMP threads sleep instead of spinning: a second busy process must not stall the training.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app(standalone_mode=False)
+        # Not app(): it would turn an interrupt into status 0 and a closed pipe into 1.
+        command = typer.main.get_command(app)
+        with command.make_context("duel", sys.argv[1:]) as context:
+            command.invoke(context)
         sys.stdout.flush()
-    except (BrokenPipeError, _ReaderLeftError):
-        # What is still in the buffer must not fail at exit.
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is left in the buffer must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
     except DuelError as error:
         _fail(error, error.exit_status)
     except MemoryError as error:
-        _fail(error, 1, "memory ran out: lower batch_size, network.width or data.resolution")
+        _fail(error, 1, _MEMORY)
     except OSError as error:
-        _fail(error, 1, f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
-    except typer.Abort:
-        sys.exit(130)
+        _fail(error, 1, _os_sentence(error))
     except Exception as error:
-        _usage(error)
+        _other(error)
 
 
-class _ReaderLeftError(Exception):
-    """Whoever read our output has seen enough. (typer would turn the BrokenPipeError into status 1.)"""
+_MEMORY = "memory ran out: ask for less at once (--n, batch_size, network.width, data.resolution)"
+
+
+def _os_sentence(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    advice = "; make room, then go on with --resume" if error.errno == errno.ENOSPC else ""
+    return f"{error.strerror or error}{where}{advice}"
 
 
 def _fail(error: BaseException, status: int, message: str | None = None) -> None:
     if "--debug" in sys.argv:
         raise error
-    print(f"duel: {message or error}", file=sys.stderr)
+    from duel.display import printable
+
+    print(f"duel: {printable(message or str(error))}", file=sys.stderr)
     sys.exit(status)
 
 
-def _usage(error: Exception) -> None:
-    """An error of the command line's own parser ends with 2; anything else is ours to mend."""
-    if not hasattr(error, "format_message"):
-        raise error
-    print(f"duel: {error.format_message()} See `duel --help`.", file=sys.stderr)
-    sys.exit(2)
+def _other(error: Exception) -> None:
+    """The parser's own errors and exits; torch's out of memory; anything else is ours to mend."""
+    if isinstance(error, typer.Exit):
+        sys.exit(error.exit_code)
+    if hasattr(error, "format_message"):
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            sys.exit(2)
+        print(f"duel: {error.format_message()} See `duel --help`.", file=sys.stderr)
+        sys.exit(2)
+    if "allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":
+        _fail(error, 1, _MEMORY)
+    raise error
 
 
 # ---------------------------------------------------------------- train
@@ -155,16 +196,13 @@ def _follow(session: Session, style: Literal["json", "quiet", "people"]) -> int:
 
     show = {"json": display.Json, "quiet": display.Quiet, "people": display.People}[style](session)
     reason = "finished already"
-    try:
-        with _stop_on_signal(session) as received, show:
-            for event in session:
-                show.event(event)
-                if event["event"] == "end":
-                    reason = event["reason"]
-            if reason == "finished already":
-                show.finished_already()
-    except BrokenPipeError as error:
-        raise _ReaderLeftError from error
+    with _stop_on_signal(session) as received, show:
+        for event in session:
+            show.event(event)
+            if event["event"] == "end":
+                reason = event["reason"]
+        if reason == "finished already":
+            show.finished_already()
     if received and reason == "interrupted":
         return 128 + received[0]
     return 1 if reason == "nonfinite" else 0
@@ -204,7 +242,8 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random here.")] = 0,
     split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Of the real data: train, validation or test.")
+        Literal["train", "validation", "test"],
+        typer.Option(help="Of the real data: train, validation or test."),
     ] = "test",
     floor: Annotated[bool, typer.Option("--floor", help="Also real samples against real ones.")] = False,
     checkpoint: Annotated[str, typer.Option(help="last, best or a step.")] = "last",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -102,10 +104,11 @@ class People(Quiet):
 def start_line(event: Event) -> str:
     """About how long, how much memory and disk."""
     cost = event["estimate"]
+    threads = f"{event['threads']} thread{'s' * (event['threads'] != 1)}"
     left = event["steps"] - event["step"]
     return (
-        f"{event['recipe']} on {event['data']} ({event['train_size']} images, {event['device']}, "
-        f"{event['threads']} threads): {left} steps, about {duration(cost['seconds'])}, "
+        f"{event['recipe']} on {event['data']} ({event['train_size']} images, {event['device']}, {threads}): "
+        f"{left} steps, about {duration(cost['seconds'])}, "
         f"{size(cost['memory_bytes'])} of memory, {size(cost['disk_bytes'])} of disk, in {event['run']}"
     )
 
@@ -140,24 +143,32 @@ def numbers(event: Event) -> str:
 
 def end_text(event: Event, session: Session) -> str:
     """Where the results are, and what to try next."""
-    run, step = session.run.path, event["step"]
+    run, step, duel = session.run.path, event["step"], program()
     how = {"done": "done", "interrupted": "stopped, to be continued", "nonfinite": "failed"}[event["reason"]]
     lines = [f"{how} after {step} steps, {duration(event['time'])}"]
     for name, label in (("grid", "sample grid"), ("film", "film strip"), ("curves", "training curves")):
         if name in event:
             lines.append(f"  {label:<16}{event[name]}")
-    lines += [f"  {'run folder':<16}{run}", "next"]
-    more = (
-        f"duel train --resume {run} --steps {2 * step}"
-        if event["reason"] == "done"
-        else f"duel train --resume {run}"
-    )
+    lines.append(f"  {'run folder':<16}{run}")
+    longer = f" --steps {2 * step}" if event["reason"] == "done" else ""
+    place = shlex.quote(str(run))
     lines += [
-        f"  duel sample {run} --n 100 --seed 1 --out sample.png",
-        f"  {more}",
-        "  duel list recipes",
+        "next",
+        f"  {duel} sample {place} --n 100 --seed 1 --out sample.png",
+        f"  {duel} evaluate {place} --floor",
+        f"  {duel} train --resume {place}{longer}",
     ]
     return "\n".join(lines)
+
+
+def program() -> str:
+    """How the command was called, so that it can be called again: `duel` where the shell finds it."""
+    return "duel" if shutil.which("duel") else shlex.quote(sys.argv[0])
+
+
+def printable(text: str) -> str:
+    """The text with control characters written out: a file's name must not command the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def evaluation_text(result: Mapping[str, Any]) -> str:
@@ -200,7 +211,9 @@ def portrait_text(found: Mapping[str, Any]) -> str:
             f"{found['share_0']:.1%} black, {found['share_255']:.1%} white"
         )
     repeated = {name.replace("_", " "): count for name, count in found["duplicates"].items() if count}
-    lines.append("duplicates: " + (", ".join(f"{name} {count}" for name, count in repeated.items()) or "none"))
+    lines.append(
+        "duplicates: " + (", ".join(f"{name} {count}" for name, count in repeated.items()) or "none")
+    )
     lines += [f"note: {note}" for note in found["notes"]]
     return "\n".join([*lines, str(found["picture"])])
 
@@ -222,7 +235,7 @@ def report_text(report: Report) -> str:
         extra = sum(len(group) - 1 for group in report.duplicates)
         lines.append(f"duplicates: {extra} files repeat another's content")
         lines += ["  " + " = ".join(group) for group in report.duplicates[:_SHOWN]]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def duration(seconds: float) -> str:
@@ -246,12 +259,16 @@ def size(count: float) -> str:
 def _progress_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    # In a narrow terminal the numbers are cut at their end; bar, count and time left stay.
+    fixed = Column(no_wrap=True, min_width=12)
     return Progress(
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[numbers]}"),
+        BarColumn(bar_width=10),
+        MofNCompleteColumn(table_column=fixed),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=8)),
+        TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         console=Console(),
         refresh_per_second=4,
+        expand=True,
     )

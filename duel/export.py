@@ -26,6 +26,8 @@ def write_samples(run: Run, out: Path, n: int = 64, seed: int = 0, checkpoint: s
         raise InputError(
             f"{run.path} makes points, which have no single pictures: write FILE.png or FILE.npz"
         )
+    if suffix == "" and out.is_dir() and any(out.iterdir()):
+        raise InputError(f"--out {out} holds other files: name a folder that is new or empty")
     samples = run.sample(n, seed, checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".npz":

@@ -34,6 +34,9 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -68,6 +71,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; DuelError with the reason where there is none."""
+    if not path.exists():
+        raise DuelError(f"{path} is missing: its folder is not complete, copy it again from where it came")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -17,6 +17,6 @@ _T = TypeVar("_T")
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[_T]) -> type[_T]:
     """Class decorator: a frozen, keyword-only, strictly checked dataclass."""
-    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     decorated: type[_T] = dataclass(frozen=True, kw_only=True, config=config)(cls)  # type: ignore[assignment]
     return decorated

@@ -26,6 +26,7 @@ from duel.objectives._base import Objective
 from duel.optimizers._base import Optimizer
 from duel.options import options
 from duel.penalties._base import Penalty
+from duel.streams import LARGEST_SEED
 
 Tree = dict[str, Any]
 
@@ -172,6 +173,8 @@ _AT_LEAST_ONE = (
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
     "evaluate.every", "evaluate.samples",
 )  # fmt: skip
+_LIMIT = 10**12
+_AT_MOST = {"sample.count": 1024, "threads": 256}
 # What may differ when a run is taken up again.
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
@@ -186,6 +189,8 @@ def read(source: str | Path) -> Tree:
     """The tree of a named recipe or of a TOML file. RecipeError where there is neither."""
     named = catalog.recipes()
     path = named.get(str(source), Path(source))
+    if not str(source).strip():
+        raise RecipeError(f"the recipe's name is empty: {one_of(sorted(named), '')}; or give a TOML file")
     if not path.is_file():
         if path.suffix == ".toml" or path.exists():
             raise RecipeError(
@@ -403,6 +408,10 @@ def _variant(
     except RecipeError as error:
         problems.append(f"{place}.name: {error}")
         return None
+    base = _BASES[family]
+    if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
+        problems.append(f"{place}.name is {name!r}, which is no @options class derived from {base.__name__}")
+        return None
     return _build(place, cls, {key: value for key, value in table.items() if key != "name"}, problems)
 
 
@@ -454,19 +463,20 @@ def _sentence(place: str, detail: dict[str, Any]) -> str:
         return f"{place or 'the recipe'}: {detail['ctx']['error']}"
     if detail["type"].startswith("missing"):
         return f"{where} is missing: it must be given, for example --set {where}=…"
-    allowed = detail["msg"].removeprefix("Input should be ")
+    allowed = detail["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer")
+    allowed = allowed.replace("a valid ", "a ")
     return f"{where} is {detail['input']!r}, allowed: {allowed}"
 
 
 def _range_problems(recipe: Recipe) -> list[str]:
     flat = flatten(recipe.to_tree())
     problems = [
-        f"{key} is {flat[key]}, allowed are integers from 1"
+        f"{key} is {flat[key]}, allowed are integers from 1 to {_AT_MOST.get(key, _LIMIT):,}"
         for key in _AT_LEAST_ONE
-        if key in flat and flat[key] < 1
+        if key in flat and not 1 <= flat[key] <= _AT_MOST.get(key, _LIMIT)
     ]
-    if recipe.seed < 0:
-        problems.append(f"seed is {recipe.seed}, allowed are integers from 0")
+    if not 0 <= recipe.seed <= LARGEST_SEED:
+        problems.append(f"seed is {recipe.seed}, allowed are integers from 0 to {LARGEST_SEED}")
     if (recipe.steps is None) == (recipe.epochs is None):
         given = (
             "neither steps nor epochs is given" if recipe.steps is None else "both steps and epochs are given"

@@ -8,11 +8,13 @@ metrics.jsonl     every evaluation's result with its provenance
 samples/          real.png, one grid per look at fixed noise: 00000200.png
 checkpoints/      one folder per step (`duel.checkpoint`)
 film.png curves.png   the training at a glance, written at its end
+.lock             held, and filled with its name, by the process that trains
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -210,6 +212,45 @@ class Run:
         return self.path / "events.jsonl"
 
 
+class Lock:
+    """Holds a run folder for this process until it is released or the process ends, however it ends.
+
+    RunError naming the holder where another process (or another session of this one) trains there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock of the run folder `path`."""
+        self._descriptor: int | None = None
+        try:
+            descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
+            os.close(descriptor)
+            raise RunError(
+                f"{path} is being trained by {holder}: wait for it, stop it, or choose another --out"
+            ) from None
+        self._descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+
+    def release(self) -> None:
+        """Let others train there."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def _not_writable(path: Path, error: OSError) -> RunError:
+    return RunError(f"the run folder {path} cannot be written ({error.strerror}): choose another --out")
+
+
 def _lines(values: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
@@ -219,30 +260,36 @@ def is_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
 
 
-def create(path: Path, recipe: Recipe, data: Data, steps: int, command: str) -> Run:
-    """Make a run folder with recipe, provenance and state. RunError where it cannot be written.
+def create(path: Path, recipe: Recipe, data: Data, steps: int, command: str) -> tuple[Run, Lock]:
+    """Make a run folder with recipe, provenance and state, and hold it. RunError where that cannot be.
 
     The recipe comes last: a folder with a recipe is a run, all of it there.
     """
+    new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    lock = Lock(path)
+    if is_run(path):
+        raise RunError(f"another process has just started a run in {path}: choose another --out")
+    try:
         io.write_json(path / "provenance.json", _provenance(recipe, data, command))
         io.write_json(path / "run.json", {"state": "running", "steps": steps, "last": None, "best": None})
         io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
     except OSError as error:
-        _remove_fragments(path)
-        raise RunError(
-            f"the run folder {path} cannot be written ({error.strerror}): choose another --out"
-        ) from error
-    return Run(path, allow_code=True)
+        _remove_fragments(path, new)
+        raise _not_writable(path, error) from error
+    return Run(path, allow_code=True), lock
 
 
-def _remove_fragments(path: Path) -> None:
-    """Take back what a failed `create` wrote; the folder itself only if that leaves it empty."""
+def _remove_fragments(path: Path, folder_too: bool) -> None:
+    """Take back what a failed `create` wrote."""
     with contextlib.suppress(OSError):
-        for name in ("provenance.json", "run.json", "recipe.toml"):
+        for name in ("provenance.json", "run.json", "recipe.toml", ".lock"):
             (path / name).unlink(missing_ok=True)
-        path.rmdir()
+        if folder_too:
+            path.rmdir()
 
 
 def new_path(parent: Path, recipe: Recipe) -> Path:

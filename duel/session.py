@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import resource
 import sys
 import time
@@ -15,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from duel import pictures
+from duel import checkpoint, pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
 from duel.errors import DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
 from duel.recipe import Recipe
-from duel.run import Run
-from duel.train import Event, Training, play_step, resume
+from duel.run import Lock, Run
+from duel.train import Event, Training, play_step, resume, start
 from duel.train import train as train_steps
 
 _FRAMES = 8  # pictures on the film strip
@@ -36,18 +38,17 @@ class Session:
     step under way; a checkpoint is written and the last event is `end`.
     """
 
-    def __init__(
-        self, recipe: Recipe, data: Data, evaluator: Evaluator | None, run: Run, finished: bool
-    ) -> None:
-        """Made by `train`; the run folder is there and the recipe resolved."""
+    def __init__(self, recipe: Recipe, data: Data, run: Run, lock: Lock, cost: dict[str, float]) -> None:
+        """Made by `train`; the run folder is there, held, and the recipe resolved."""
         self.recipe = recipe
-        self._evaluator = evaluator
         self.run = run
         self.total_steps = recipe.total_steps(len(data.splits["train"]))
+        self._evaluator = _evaluator(recipe, data)
         self._data = data
+        self._lock = lock
+        self._cost = cost
         self._stopping = False
-        self._now: Training | None = None
-        self._events = iter(()) if finished else self._play()
+        self._events = self._play()
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -72,19 +73,23 @@ class Session:
 
     def _play(self) -> Iterator[Event]:
         began = time.perf_counter()
-        for event in self._events_without_time():
-            event["time"] = round(time.perf_counter() - began, 3)
-            self.run.record(event)
-            yield event
+        try:
+            if self.run.state["last"] == self.total_steps:
+                return
+            for event in self._events_without_time():
+                event["time"] = round(time.perf_counter() - began, 3)
+                self.run.record(event)
+                yield event
+        finally:
+            self._lock.release()
 
     def _events_without_time(self) -> Iterator[Event]:
         now = resume(self.recipe, self._data, self.run)
+        self.run.drop_events_after(now.step)
         self.run.update_state(state="running", steps=self.total_steps)
         yield self._start_event(now)
         for warning in (*self._data.notes, *_skipped_note(self._data), *self._threads_note()):
             yield {"event": "warning", "step": now.step, "message": warning}
-        # Timing and the estimate used up random numbers; training starts from the saved state.
-        now = resume(self.recipe, self._data, self.run)
         reason, message = "done", None
         yield from self._evaluation(now.step)
         try:
@@ -145,7 +150,10 @@ class Session:
             "device": self.recipe.device,
             "threads": self.recipe.threads,
             "run": str(self.run.path),
-            "estimate": estimate(self.recipe, now, self.total_steps),
+            "estimate": {
+                **self._cost,
+                "seconds": round(self._cost["seconds"] * (self.total_steps - now.step), 1),
+            },
         }
 
     def _pictures(self) -> dict[str, str]:
@@ -205,10 +213,10 @@ def train(
         return _continue_same(Path(out), wanted, changes, allow_code)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
     loaded = check(wanted)
-    evaluator = _evaluator(wanted, loaded)
+    cost = estimate(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
-    run = runs.create(path, wanted, loaded, total, command or _command())
-    return Session(wanted, loaded, evaluator, run, finished=False)
+    run, lock = runs.create(path, wanted, loaded, total, command or _command())
+    return Session(wanted, loaded, run, lock, cost)
 
 
 def plan(
@@ -224,7 +232,7 @@ def plan(
 ) -> Recipe:
     """The resolved recipe that `train` would use with the same arguments. Writes nothing."""
     wanted = resolve(recipe, _all_changes(changes, data, steps, epochs, seed, device), allow_code)
-    _evaluator(wanted, check(wanted))
+    check(wanted)
     return wanted
 
 
@@ -247,7 +255,35 @@ def check(recipe: Recipe) -> Data:
     if len(data.splits["train"]) == 0:
         raise DataError(f"the training split of {data.name} is empty: more images are needed")
     recipe.network.check(data.spec)
+    _check_memory(recipe, data)
+    _evaluator(recipe, data)
     return data
+
+
+def _check_memory(recipe: Recipe, data: Data) -> None:
+    """RecipeError when the weights, or one batch, cannot fit into this machine's memory."""
+    import torch
+
+    with torch.device("meta"):
+        modules = (
+            recipe.network.generator(data.spec, recipe.latent.size),
+            recipe.network.discriminator(data.spec),
+        )
+    weights = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    batch = recipe.batch_size * (math.prod(data.spec.shape) + recipe.latent.size)
+    # Weights, their gradients and two moments; a batch at least as real, as fake and as the fake's gradient.
+    needed = {"the networks": 16 * weights, "one batch": 12 * batch}
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lower = {
+        "the networks": "network options such as network.width, or latent.size",
+        "one batch": "batch_size",
+    }
+    for what, size in needed.items():
+        if size > there:
+            raise RecipeError(
+                f"{what} would take at least {size / 1e9:.0f} GB, this machine has {there / 1e9:.0f} GB: "
+                f"lower {lower[what]}"
+            )
 
 
 def _evaluator(recipe: Recipe, data: Data) -> Evaluator | None:
@@ -258,30 +294,30 @@ def _evaluator(recipe: Recipe, data: Data) -> Evaluator | None:
     return Evaluator(data, wanted.metrics or None, wanted.features, "validation")
 
 
-def estimate(recipe: Recipe, now: Training, total: int) -> dict[str, float]:
-    """What the run will cost: seconds and bytes of memory and disk, from two steps played on trial.
+def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
+    """What training costs: seconds per step, bytes of memory and disk, from two steps played on trial.
 
-    Plays on `now` and so spoils it. `seconds` is the time for the steps that are left, `memory` the
-    process's peak so far (on CUDA, the device's), `disk` that of the kept checkpoints.
+    What is built for it is thrown away. `memory_bytes` is the process's peak so far (on CUDA, the
+    device's), `disk_bytes` that of the kept checkpoints.
     """
-    import torch
-
-    left = total - now.step
-    if left <= 0:
-        return {"seconds": 0.0, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": 0}
-    play_step(recipe, now)
-    if recipe.device == "cuda":
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    play_step(recipe, now)
-    if recipe.device == "cuda":
-        torch.cuda.synchronize()
-    seconds = (time.perf_counter() - began) * left
+    now = start(recipe, data)
+    _timed_step(recipe, now)
+    seconds = _timed_step(recipe, now)
     parameters = sum(
         t.nbytes for module in now.networks.named().values() for t in module.state_dict().values()
     )
     disk = 3 * parameters * (recipe.checkpoint.keep + 1)  # weights and two moments; one more while replacing
-    return {"seconds": round(seconds, 1), "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
+    return {"seconds": seconds, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
+
+
+def _timed_step(recipe: Recipe, now: Training) -> float:
+    import torch
+
+    began = time.perf_counter()
+    play_step(recipe, now)
+    if recipe.device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def _peak_memory(device: str | None) -> int:
@@ -342,6 +378,7 @@ def _continue_same(
 def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collection[str]) -> Session:
     """Go on with a run from its last checkpoint."""
     run = Run(path, allow_code)
+    lock = Lock(path)
     old = run.recipe
     tree = recipes.change(old.to_tree(), changes)
     new = recipes.on_this_machine(recipes.resolve(tree, True))
@@ -350,7 +387,6 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
         free = ", ".join(recipes.FREE_ON_RESUME)
         raise RunError(f"{path} cannot be taken up with another {', '.join(refused)}: only {free} may change")
     data = check(new)
-    evaluator = _evaluator(new, data)
     known = run.provenance["data"]["fingerprint"]
     if data.fingerprint != known:
         raise DataError(
@@ -360,9 +396,10 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     last = state["last"] or 0
     if total < last:
         raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
-    run.drop_events_after(last)
+    cost = estimate(new, data) if last < total else {"seconds": 0.0}
+    checkpoint.sweep(run.checkpoints_folder)
     run.write_recipe(replace(new, name=old.name))
-    return Session(new, data, evaluator, run, finished=last == total)
+    return Session(new, data, run, lock, cost)
 
 
 def _skipped_note(data: Data) -> list[str]:

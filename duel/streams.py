@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from duel.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
+
+LARGEST_SEED = 2**63 - 1  # what torch's generator takes
 
 Purpose = Literal["init", "data", "latent", "fixed", "eval"]
 # The position is part of every stream: append only.
@@ -17,9 +21,11 @@ _PURPOSES: tuple[Purpose, ...] = ("init", "data", "latent", "fixed", "eval")
 
 
 def stream(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
-    """NumPy's PCG64 generator number `number` of one purpose under a seed (0 or more)."""
+    """NumPy's PCG64 generator number `number` of one purpose under a seed (0 to 2⁶³ − 1, else InputError)."""
     import numpy as np
 
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"the seed is {seed}, allowed are integers from 0 to {LARGEST_SEED}")
     sequence = np.random.SeedSequence(seed, spawn_key=(_PURPOSES.index(purpose), number))
     return np.random.Generator(np.random.PCG64(sequence))
 

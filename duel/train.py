@@ -187,7 +187,7 @@ def train(
     look = _Look(recipe, data, run)
     if now.step == 0:
         yield look.at_samples(now)
-    saved = now.step
+    saved = looked = now.step
     since, since_step = time.perf_counter(), now.step
     while now.step < total and not stopping():
         numbers = play_step(recipe, now)
@@ -196,11 +196,14 @@ def train(
         if now.step % recipe.log.every == 0 or now.step == total:
             yield _step_event(recipe, now, numbers, since, since_step)
             since, since_step = time.perf_counter(), now.step
-        if now.step % recipe.sample.every == 0 or now.step == total:
+        if now.step % recipe.sample.every == 0:
             yield look.at_samples(now)
+            looked = now.step
         if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
             yield save(recipe, now, run)
             saved = now.step
+    if looked != now.step:
+        yield look.at_samples(now)
     if saved != now.step:
         yield save(recipe, now, run)
 

@@ -30,6 +30,7 @@ def state():
     """A seeded random state, as torch-fidelity would find it in a file."""
     network = inception.blank()
     inception._fill_randomly(network)
+    network.fc.bias.data.fill_(1.0)  # so that logits with the bias differ from those without
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
@@ -80,14 +81,17 @@ def test_random_weights_are_never_called_inception(extractor):
     assert any("never a FID" in note for note in extractor.notes)
 
 
-def test_a_weights_file_is_found_checked_and_used(state, extractor, monkeypatch, tmp_path):
+def test_a_weights_file_is_found_checked_and_used(state, library, monkeypatch, tmp_path):
     torch.save(state, tmp_path / "state.pth")
     publish((tmp_path / "state.pth").read_bytes(), monkeypatch, tmp_path)
     found = Inception().prepare(data_of(IMAGES), Trainer())
     assert found.name == "inception"
     assert found.digest == inception.SHA256
     assert found.notes == ()
-    np.testing.assert_array_equal(found.embed(IMAGES).features, extractor.embed(IMAGES).features)
+    features, logits = found.embed(IMAGES)
+    theirs = library(torch.from_numpy(IMAGES))
+    np.testing.assert_array_equal(features, theirs[0].numpy())
+    np.testing.assert_array_equal(logits, theirs[1].numpy())
 
 
 def test_a_file_of_another_content_is_refused_before_it_is_read(monkeypatch, tmp_path):

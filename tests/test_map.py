@@ -44,7 +44,8 @@ def test_the_usage_lists_the_options_that_there_are(capsys, monkeypatch):
     usage = README.partition("## Use")[2].partition("```\n")[2].partition("```")[0]
     for command in ("train", "sample"):
         monkeypatch.setattr(sys, "argv", ["duel", command, "--help"])
-        cli.main()
+        with pytest.raises(SystemExit):
+            cli.main()
         shown = capsys.readouterr().out
         line = usage.partition(f"duel {command}")[2].partition("duel ")[0]
         for option in re.findall(r"--[a-z-]+", line):

@@ -1,5 +1,7 @@
 """Metrics against other people's code, closed forms, and made data whose truth is known."""
 
+import importlib
+import importlib.util
 import sys
 
 import numpy as np
@@ -41,32 +43,30 @@ def scores(logits):
 # ---------------------------------------------------------------- other people's code
 
 
+_KEPT = []  # a library's schemas live as long as it does
+
+
 @pytest.fixture(scope="module")
 def fidelity():
-    """torch-fidelity. torchvision's native library cannot be loaded beside a CPU-only torch: then the
-    schemas that its import asks for are registered first."""
-    pytest.importorskip("torch_fidelity", exc_type=ImportError) if _vision() else pytest.skip(
-        "no torchvision"
-    )
-    return __import__("torch_fidelity")
+    """torch-fidelity, which imports torchvision, whose native library cannot be loaded beside a CPU-only
+    torch: then the schemas that torchvision asks for are registered first."""
+    if not _torchvision():
+        pytest.skip("torchvision is not installed")
+    pytest.importorskip("torch_fidelity")
 
 
-_KEPT = []
-
-
-def _vision():
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
+def _torchvision():
+    if importlib.util.find_spec("torchvision") is None:
         return False
-    except RuntimeError:
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:  # operator torchvision::nms does not exist
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901
+        library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)
-        import torchvision  # noqa: F401
     return True
 
 

@@ -149,6 +149,28 @@ def test_changed_data_are_noticed(tmp_path):
         tiny.train(path, 8)
 
 
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    path = tmp_path / "run"
+    tiny.train(path, 6)
+    (path / "checkpoints" / ".00000008.123.part").mkdir()
+    tiny.train(path, 8)
+    assert sorted(entry.name for entry in (path / "checkpoints").iterdir()) == ["00000006", "00000008"]
+
+
+def test_an_edited_recipe_is_named(tmp_path):
+    from duel.errors import CheckpointError
+
+    path = tmp_path / "run"
+    tiny.train(path, 6)
+    file = path / "recipe.toml"
+    file.write_text(file.read_text().replace("width = 4", "width = 5"))
+    with pytest.raises(
+        CheckpointError, match=r"does not fit the run's recipe\.toml .* was that file edited"
+    ) as caught:
+        duel.load(path).sample(1)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(tmp_path):
     from duel.errors import CheckpointError
 

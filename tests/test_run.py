@@ -30,7 +30,7 @@ def points(tmp_path_factory):
 def test_the_folder_holds_the_files_of_the_contract(images):
     assert {entry.name for entry in images.path.iterdir()} == {
         "recipe.toml", "provenance.json", "run.json", "events.jsonl",
-        "samples", "checkpoints", "film.png", "curves.png",
+        "samples", "checkpoints", "film.png", "curves.png", ".lock",
     }  # fmt: skip
     assert {entry.name for entry in images.samples_folder.iterdir()} == {
         "real.png", "00000000.png", "00000005.png", "00000010.png",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from duel.metrics._base import jackknife_variance
+from duel.metrics._tensor import tensor
 
 _BLOCK = 2000  # rows and columns of the kernel at a time: 32 MB in float64
 
@@ -29,7 +30,7 @@ class RowSums(NamedTuple):
 
 def row_sums(x: np.ndarray, y: np.ndarray) -> RowSums:
     """From features m×D and n×D, with the kernel (xᵀy/D + 1)³ in float64."""
-    a, b = (torch.from_numpy(np.ascontiguousarray(side)) for side in (x, y))
+    a, b = tensor(x), tensor(y)
     cross_x, cross_y = _between(a, b)
     return RowSums(_within(a), _within(b), cross_x, cross_y)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from duel.errors import MetricError
+from duel.metrics._tensor import tensor
 
 _QUERIES, _BASE = 1000, 16_384  # rows of each at a time: products of 66 MB
 _SPARE = 4  # candidates beyond those asked for
@@ -49,7 +50,7 @@ def predict(queries: np.ndarray, base: np.ndarray, labels: np.ndarray, k: int) -
 
 
 def _flat(rows: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows).reshape(len(rows), -1))
+    return tensor(rows).flatten(1)
 
 
 def _search(

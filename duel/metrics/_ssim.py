@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from duel.metrics._tensor import tensor
+
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
@@ -46,7 +48,7 @@ def ms_ssim(first: np.ndarray, second: np.ndarray, how: Scales) -> np.ndarray:
 
 
 def _unit(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).double() / 255
+    return tensor(images).double() / 255
 
 
 def _ms_ssim(a: torch.Tensor, b: torch.Tensor, how: Scales) -> torch.Tensor:
