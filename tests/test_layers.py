@@ -9,7 +9,7 @@ from duel import catalog
 
 PACKAGE = catalog.PACKAGE
 LEVELS = [
-    {"cli"},
+    {"__main__", "cli"},
     {"compare"},
     {"session", "display"},
     {"train", "evaluate", "export", "portrait"},

@@ -354,24 +354,31 @@ def test_too_few_samples_are_refused_in_one_sentence(name):
         compute(name, few, few)
 
 
-NO_NAN = {"cas": "whole numbers only", "ms-ssim": "whole numbers only"}
+WHOLE, GATHERED = "its samples are whole numbers", "refused while it is gathered, see the next test"
+NO_NAN = {"cas": WHOLE, "ms-ssim": WHOLE, **dict.fromkeys(("frechet", "fid", "fcd", "is", "cs"), GATHERED)}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_NAN])
 def test_what_is_not_a_number_is_refused_and_counted(name):
-    def broken(samples):
-        features, logits = embed(samples)
-        features[:3, 0], logits[:3, 1] = np.nan, np.inf
-        return Embedded(features, logits)
+    features, logits = FAKE.features.copy(), FAKE.logits.copy()
+    features[:3, 0], logits[:3, 1] = np.nan, np.inf
 
-    def broken_encoder(samples):
+    def broken(samples):
         latent = encoder()(samples)
         latent[:3] = np.nan
         return latent
 
-    given = replace(context(), encoder=broken_encoder)
+    given, fake = replace(context(), encoder=broken), replace(FAKE, features=features, logits=logits)
     with pytest.raises(MetricError, match=r"^[13] of \d+ .* are not finite \(NaN or infinite\)"):
-        compute(name, REAL, gather(*draw(40, 2), embed=broken), given)
+        compute(name, REAL, fake, given)
+
+
+@pytest.mark.parametrize("kind", [Moments, Scores])
+def test_what_is_not_a_number_is_refused_while_it_is_gathered(kind):
+    rows = np.zeros((50, 4), np.float32)
+    rows[7, 2], rows[8] = np.nan, np.inf
+    with pytest.raises(MetricError, match=r"^2 of 50 .* are not finite"):
+        kind(4).update(rows)
 
 
 @pytest.mark.parametrize(

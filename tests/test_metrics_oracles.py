@@ -193,6 +193,21 @@ def test_frechet_distance_of_singular_covariances(n, m):
     assert frechet_distance(*one, *one) == pytest.approx(0, abs=1e-9 * np.trace(one[1]))
 
 
+def test_a_singular_covariance_that_rounding_hides_is_found():
+    cov = np.cov(features(10, 64, 1), rowvar=False)
+    cov += 2e-14 * np.trace(cov) / 64 * np.eye(64)
+    np.linalg.cholesky(cov)  # does not notice
+    assert factor(cov).shape[1] == 9
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_makes_no_distance_negative(seed):
+    x = 1e-3 * features(40, 6, seed)
+    value = measure_frechet(moments(x), moments(x[::-1]))
+    assert 0 <= value.value < 1e-12
+    assert value.low == 0
+
+
 def test_frechet_distance_of_constants():
     nothing = np.zeros((5, 5))
     assert frechet_distance(np.zeros(5), nothing, np.ones(5), nothing) == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from duel.errors import DataError
 from duel.options import options
@@ -100,16 +100,17 @@ def fingerprint(spec: Spec, splits: dict[SplitName, Split]) -> str:
     for name in SPLITS:
         part = splits[name]
         digest.update(f"{name} {part.samples.shape} {part.samples.dtype}".encode())
-        digest.update(memoryview(_contiguous(part.samples)).cast("B"))
-        if part.labels is not None:
-            digest.update(memoryview(_contiguous(part.labels)).cast("B"))
+        for array in (part.samples, part.labels):
+            if array is not None and array.size:
+                digest.update(_bytes_of(array))
     return digest.hexdigest()
 
 
-def _contiguous(array: np.ndarray) -> Any:
+def _bytes_of(array: np.ndarray) -> memoryview:
+    """The array's memory, without a copy where it is contiguous."""
     import numpy as np
 
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array).data.cast("B")
 
 
 def fit_images(images: np.ndarray, resolution: int | None, fit: str) -> np.ndarray:

@@ -32,4 +32,4 @@ def _hits(side: Side, which: str) -> tuple[int, int]:
     from duel.metrics._checks import kept
 
     predicted = kept(side, "logits", which).argmax(axis=1)
-    return int((predicted == kept(side, "labels", which) * 0).sum()), len(predicted)
+    return int((predicted == kept(side, "labels", which)).sum()), len(predicted)
