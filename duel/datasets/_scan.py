@@ -54,7 +54,9 @@ def list_folder(path: str) -> Listing:
     root = Path(path).expanduser()
     if not root.is_dir():
         fault = "is no folder" if root.exists() else "does not exist"
-        raise DataError(f"{path} (that is {root.absolute()}) {fault}: give a folder of images")
+        # A relative path in a recipe means another folder from another place.
+        where = path if root.is_absolute() else f"{path} (that is {root.absolute()})"
+        raise DataError(f"{where} {fault}: give a folder of images")
     names, ignored, bad = _walk(root)
     files: list[File] = []
     for name in sorted(names):
