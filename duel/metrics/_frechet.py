@@ -2,7 +2,8 @@
 
 Dowson, Landau 1982 (J. Multivariate Analysis 12); as a metric of generators: Heusel et al. 2017
 (arXiv:1706.08500). The trace of the square root comes from symmetric eigenvalues:
-Tr (Σ₁Σ₂)^½ = Σ √λ(FᵀΣ₂F) for any F with FFᵀ = Σ₁, so that no matrix square root is needed.
+Tr (Σ₁Σ₂)^½ = Σ √λ(FᵀΣ₂F) for any F with FFᵀ = Σ₁, so that no matrix square root is needed. The linear algebra is torch's: NumPy's is up to fifty times slower
+as soon as another process uses a core (docs/log.md).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from duel.metrics._base import Value, around, jackknife_variance
 from duel.metrics._checks import enough
@@ -32,17 +34,17 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
 def factor(cov: np.ndarray) -> np.ndarray:
     """F (D×rank) with FFᵀ = `cov`: Cholesky's, or from the eigenvectors where that one fails."""
     tolerance = 10 * len(cov) * np.finfo(np.float64).eps
-    try:
-        lower = np.linalg.cholesky(cov)
-    except np.linalg.LinAlgError:
+    cholesky, failed = torch.linalg.cholesky_ex(torch.from_numpy(cov))
+    if failed:
         return _thin_factor(cov, tolerance)
+    lower = cholesky.numpy()
     pivots = lower.diagonal() ** 2 / cov.diagonal()
     return lower if pivots.min() > tolerance else _thin_factor(cov, tolerance)
 
 
 def _thin_factor(cov: np.ndarray, tolerance: float) -> np.ndarray:
     """From the eigenvectors whose eigenvalues are more than round-off."""
-    values, vectors = np.linalg.eigh(cov)
+    values, vectors = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(cov)))
     real = values > tolerance * values[-1]
     return np.asarray(vectors[:, real] * np.sqrt(values[real]))
 
@@ -50,8 +52,9 @@ def _thin_factor(cov: np.ndarray, tolerance: float) -> np.ndarray:
 def _distance(
     mean1: np.ndarray, cov1: np.ndarray, factor1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray
 ) -> float:
-    product = factor1.T @ cov2 @ factor1
-    root = np.sqrt(np.linalg.eigvalsh(product).clip(min=0)).sum()  # round-off can be negative
+    left = torch.from_numpy(factor1)
+    eigenvalues = torch.linalg.eigvalsh(left.T @ torch.from_numpy(cov2) @ left)
+    root = eigenvalues.clamp(min=0).sqrt().sum().item()  # round-off can be negative
     offset = mean1 - mean2
     return float(offset @ offset + np.trace(cov1) + np.trace(cov2) - 2 * root)
 
