@@ -64,8 +64,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show "×" shows "?"
-    # Idle OpenMP threads sleep instead of spinning: a second busy process must not stall the training.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Idle OpenMP threads soon sleep instead of spinning: a second busy process must not stall the training.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         # Not app(): it would turn an interrupt into status 0 and a closed pipe into 1.
         command = typer.main.get_command(app)

@@ -2,8 +2,8 @@
 
 Dowson, Landau 1982 (J. Multivariate Analysis 12); as a metric of generators: Heusel et al. 2017
 (arXiv:1706.08500). The trace of the square root comes from symmetric eigenvalues:
-Tr (Σ₁Σ₂)^½ = Σ √λ(FᵀΣ₂F) for any F with FFᵀ = Σ₁, so that no matrix square root is needed. The linear algebra is torch's: NumPy's is up to fifty times slower
-as soon as another process uses a core (docs/log.md).
+Tr (Σ₁Σ₂)^½ = Σ √λ(FᵀΣ₂F) for any F with FFᵀ = Σ₁, so that no matrix square root is needed. The linear
+algebra is torch's: NumPy's is up to fifty times slower as soon as another process uses a core (docs/log.md).
 """
 
 from __future__ import annotations
