@@ -143,7 +143,7 @@ class Evaluator:
             train=self._gather(_shuffled(train, self.seed), keep=len(train))
             if "train" in self.needs
             else None,
-            modes=_modes(self.data),
+            modes=self.data.modes,
         )
 
     def _values(self, fake: Side) -> dict[str, Value]:
@@ -183,14 +183,11 @@ class Evaluator:
         return samples or source.available
 
     def _check_source(self, source: Source) -> None:
-        missing = {"encoder": "an encoder", "labels": "labels of the generated samples"}
         for name, metric in self.metrics.items():
             if "encoder" in metric.needs:
-                raise MetricError(
-                    f"{name} needs a model with {missing['encoder']}, which {source.name} has not"
-                )
+                raise MetricError(f"{name} needs a model with an encoder, which {source.name} has not")
             if "labels" in metric.needs and source.kind == "run":
-                raise MetricError(f"{name} needs {missing['labels']}, which {source.name} does not give")
+                raise MetricError(f"{name} needs labels of its samples, which {source.name} does not give")
 
     def _provenance(self, source: Source, n_fake: int) -> dict[str, Any]:
         data, extractor = self.data, self.extractor
@@ -335,15 +332,10 @@ def _check_needs(metrics: Mapping[str, Metric], data: Data) -> None:
     for name, metric in metrics.items():
         if "labels" in metric.needs and not data.spec.classes:
             raise MetricError(f"{name} needs labels, which {data.name} has not")
-        if "modes" in metric.needs and _modes(data) is None and not data.spec.classes:
+        if "modes" in metric.needs and data.modes is None and not data.spec.classes:
             raise MetricError(f"{name} needs known modes or labels, which {data.name} has not")
         if name == "ms-ssim" and data.spec.kind != "image":
             raise MetricError(f"{name} compares images, and {data.name} are points")
-
-
-def _modes(data: Data) -> Any:
-    """The modes of a set whose modes are known."""
-    return data.modes
 
 
 # ---------------------------------------------------------------- sources

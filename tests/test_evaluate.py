@@ -130,7 +130,7 @@ def test_class_folders_give_labels(tmp_path):
         (["precison"], "random", r"did you mean 'precision'\?"),
         (["kid"], "randm", r"did you mean 'random'\?"),
         (["reconstruction"], "random", "needs a model with an encoder"),
-        (["label-accuracy"], "classifier", "needs labels of the generated samples"),
+        (["label-accuracy"], "classifier", "needs labels of its samples"),
     ],
 )
 def test_false_names_and_missing_needs_are_one_sentence(run, metrics, features, message):
