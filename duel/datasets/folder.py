@@ -54,7 +54,7 @@ class Folder(ImageSet):
         if bad and self.on_bad == "fail":
             raise DataError(_refusal(self.path, bad))
         spec = Spec("image", stored.images.shape[1:], stored.classes)
-        return Data("folder", spec, stored.splits(), key, skipped=bad + listing.ignored)
+        return Data(listing.root.resolve().name, spec, stored.splits(), key, skipped=bad + listing.ignored)
 
 
 @dataclass(frozen=True)
