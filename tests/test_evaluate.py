@@ -241,3 +241,20 @@ def test_a_wrong_metric_is_refused_before_any_work(tmp_path):
     with pytest.raises(MetricError, match="did you mean 'frechet'"):
         tiny.train(tmp_path / "run", changes={**MEASURED, "evaluate.metrics": ["frechett"]})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_feature_space_from_outside_is_used_when_allowed(run, tmp_path, monkeypatch):
+    (tmp_path / "outside_space.py").write_text(
+        "from duel.features.pixels import Pixels\n"
+        "from duel.options import options\n\n\n"
+        "@options\nclass Mine(Pixels):\n    '''Pixels under another name.'''\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    question = {"metrics": ["frechet"], "features": "outside_space:Mine", "samples": 50}
+    with pytest.raises(InputError, match="--allow-code"):
+        duel.evaluate(run, **question)
+    result = duel.evaluate(run, allow_code=["outside_space:Mine"], **question)
+    assert list(result["metrics"]) == ["frechet-outside_space:Mine"]
+    pixels = duel.evaluate(run, metrics=["frechet"], features="pixels", samples=50)
+    values = [found["metrics"].popitem()[1]["value"] for found in (result, pixels)]
+    assert values[0] == values[1]
