@@ -26,6 +26,7 @@ from duel.metrics._base import CONFIDENCE, Context, Metric, Need, Side, Value
 from duel.run import Run, is_run
 
 AT_MOST = 10_000  # samples per side that neighbour metrics keep
+MOST_SAMPLES = 10_000_000
 _AT_ONCE = 256
 
 # A metric whose name belongs to one feature space, and what it is called in others.
@@ -171,8 +172,8 @@ class Evaluator:
         return gather(batches, self.extractor, self.needs, keep)
 
     def _count(self, source: Source, samples: int | None) -> int:
-        if samples is not None and samples < 2:
-            raise InputError(f"--samples is {samples}, allowed are integers from 2")
+        if samples is not None and not 2 <= samples <= MOST_SAMPLES:
+            raise InputError(f"--samples is {samples}, allowed are integers from 2 to {MOST_SAMPLES:,}")
         default = min(AT_MOST, len(self.data.splits[self.split]))
         if source.available is None:
             return samples or default
@@ -261,6 +262,8 @@ def _keeps(key: str, needs: Collection[Need]) -> bool:
 def _choose(data: Data, metrics: Sequence[str] | None, features: str | None) -> tuple[str, list[str]]:
     """The feature space and the metrics' names. MetricError where they do not go together."""
     asked = list(metrics or [])
+    if metrics is not None and not asked:
+        raise MetricError(f"--metrics names none: {one_of(catalog.names('metrics'), '')}")
     spaces = {_space_of(name) for name in asked} - {None}
     if features is None and len(spaces) > 1:
         raise MetricError(f"{', '.join(asked)} belong to different feature spaces: evaluate them one by one")

@@ -51,8 +51,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, value: Any) -> None:
     """Append one JSON line. A crash can cut the last line; `read_lines` leaves such a line out."""
-    with open(path, "ab") as file:
-        file.write(json.dumps(value).encode() + b"\n")
+    with open(path, "ab+") as file:
+        cut = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+        file.write(b"\n" * cut + json.dumps(value).encode() + b"\n")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

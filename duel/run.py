@@ -96,6 +96,8 @@ class Run:
         available = checkpoint.steps(self.checkpoints_folder)
         step = which if isinstance(which, int) else self.state.get(which)
         if step is None or step not in available:
+            if which == "best":
+                raise RunError(f"{self.path} has no best checkpoint: it was trained without evaluate.every")
             found = ", ".join(str(number) for number in available) or "none yet"
             raise RunError(
                 f"{self.path} has no checkpoint {which!r}: allowed are last, best or a step of: {found}"

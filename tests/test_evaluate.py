@@ -173,6 +173,8 @@ def test_bad_targets_and_references_are_one_sentence(run, points, tmp_path):
         (lambda: duel.evaluate(run, "ring", **FAST), "compare with data of the same shape"),
         (lambda: duel.evaluate(run, "digitz", **FAST), "did you mean 'digits'"),
         (lambda: duel.evaluate(run, samples=1, **FAST), "allowed are integers from 2"),
+        (lambda: duel.evaluate(run, samples=10**14, **FAST), "allowed are integers from 2 to 10,000,000"),
+        (lambda: duel.evaluate(run, metrics=[]), "names none"),
         (lambda: duel.evaluate(run, metrics=["kid"], features="other:Space"), "--allow-code"),
         (lambda: duel.evaluate(points, metrics=["ms-ssim"], features="pixels"), "compares images"),
         (lambda: duel.evaluate(run, "digits", changes={"steps": 3}, **FAST), "no option of a data set"),

@@ -39,6 +39,8 @@ def test_lines_come_back_and_a_cut_last_line_is_left_out(tmp_path):
     io.append_line(path, {"step": 2})
     path.write_bytes(path.read_bytes() + b'{"step": 3, "lo')
     assert [line["step"] for line in io.read_lines(path)] == [1, 2]
+    io.append_line(path, {"step": 4})
+    assert [line["step"] for line in io.read_lines(path)] == [1, 2, 4]
 
 
 def test_json_of_another_format_is_refused_by_name(tmp_path):

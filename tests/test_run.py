@@ -94,7 +94,7 @@ def test_an_earlier_checkpoint_can_be_asked_for(images):
     assert not np.array_equal(early, late)
     with pytest.raises(RunError, match=r"no checkpoint 7: allowed are last, best or a step of: 5, 10"):
         images.sample(4, checkpoint=7)
-    with pytest.raises(RunError, match="no checkpoint 'best'"):
+    with pytest.raises(RunError, match="no best checkpoint: it was trained without"):
         images.sample(4, checkpoint="best")
 
 

@@ -44,6 +44,14 @@ def kept(side: Side, field: Field, which: str, minimum: int = MINIMUM) -> np.nda
     return array
 
 
+def region_notes(n_real: int, n_fake: int) -> tuple[str, ...]:
+    """What must be said beside a metric whose balls grow as the samples that span them get fewer."""
+    return (
+        f"depends on the counts ({n_real:,} real, {n_fake:,} generated): compare only equal ones, and with "
+        "what real data score (--floor)",
+    )
+
+
 def subset_notes(real: Side, fake: Side, used_real: int, used_fake: int) -> tuple[str, ...]:
     """A sentence for each side of which not every sample was kept."""
     pairs = (("real", real.count, used_real), ("generated", fake.count, used_fake))

@@ -18,13 +18,14 @@ class Coverage(Metric):
     needs = frozenset({"features"})
 
     def compute(self, name: str, real: Side, fake: Side, context: Context) -> dict[str, Value]:
-        from duel.metrics._checks import subset_notes
+        from duel.metrics._checks import region_notes, subset_notes
         from duel.metrics._manifold import both, radii
         from duel.metrics._neighbours import nearest
 
         x, y = both(real, fake, self.k)
         hits = int((nearest(x, y, 1)[0][:, 0] <= radii(x, self.k)).sum())
-        notes, ideal = subset_notes(real, fake, len(x), len(y)), {"ideal": _expected(len(x), len(y), self.k)}
+        notes = region_notes(len(x), len(y)) + subset_notes(real, fake, len(x), len(y))
+        ideal = {"ideal": _expected(len(x), len(y), self.k)}
         return {name: Value(hits / len(x), *wilson(hits, len(x)), "higher", len(x), len(y), notes, ideal)}
 
     def __post_init__(self) -> None:

@@ -19,12 +19,12 @@ class Density(Metric):
     needs = frozenset({"features"})
 
     def compute(self, name: str, real: Side, fake: Side, context: Context) -> dict[str, Value]:
-        from duel.metrics._checks import subset_notes
+        from duel.metrics._checks import region_notes, subset_notes
         from duel.metrics._manifold import both, containing, radii
 
         x, y = both(real, fake, self.k)
         balls = containing(y, x, radii(x, self.k), closed=False)
-        notes = subset_notes(real, fake, len(x), len(y))
+        notes = region_notes(len(x), len(y)) + subset_notes(real, fake, len(x), len(y))
         value = Value(*mean_interval(balls / self.k), "higher", len(x), len(y), notes, {"ideal": 1.0})
         return {name: value}
 

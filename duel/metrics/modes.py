@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _NEAR = 3.0  # standard deviations
+_UNSEEN = ("the interval cannot see what was never drawn: more samples may find more modes",)
 
 
 @options
@@ -54,7 +55,7 @@ def _of_points(name: str, points: np.ndarray, real: Side, context: Context) -> d
     interval, sizes = drawn_interval(counts, total, context.seed), (real.count, total)
     details = {"histogram": counts.tolist(), "of": len(counts)}
     return {
-        name: Value(float(drawn(counts, total)), *interval, "higher", *sizes, details=details),
+        name: Value(float(drawn(counts, total)), *interval, "higher", *sizes, _UNSEEN, details=details),
         f"{name}-high-quality": Value(good.mean().item(), *wilson(int(good.sum()), total), "higher", *sizes),
     }
 
@@ -69,7 +70,7 @@ def _of_classes(name: str, logits: np.ndarray, real: Side, context: Context) -> 
     low, high = around(evenness, entropy_variance(counts), total)
     sizes = (real.count, total)
     return {
-        name: Value(count, *interval, "higher", *sizes, details=_details(counts.tolist(), classes)),
+        name: Value(count, *interval, "higher", *sizes, _UNSEEN, details=_details(counts.tolist(), classes)),
         f"{name}-entropy": Value(evenness, max(0.0, low), high, "higher", *sizes, baselines=known),
     }
 

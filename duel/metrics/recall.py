@@ -18,12 +18,12 @@ class Recall(Metric):
     needs = frozenset({"features"})
 
     def compute(self, name: str, real: Side, fake: Side, context: Context) -> dict[str, Value]:
-        from duel.metrics._checks import subset_notes
+        from duel.metrics._checks import region_notes, subset_notes
         from duel.metrics._manifold import both, share_inside
 
         x, y = both(real, fake, self.k)
         hits, count = share_inside(x, y, self.k)
-        notes = subset_notes(real, fake, len(x), len(y))
+        notes = region_notes(len(x), len(y)) + subset_notes(real, fake, len(x), len(y))
         return {name: Value(hits / count, *wilson(hits, count), "higher", len(x), len(y), notes)}
 
     def __post_init__(self) -> None:
