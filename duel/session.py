@@ -109,7 +109,7 @@ class Session:
     def _evaluation(self, step: int) -> Iterator[Event]:
         """The metrics of this step's checkpoint, if they are due and not there yet; keeps the best."""
         every = self.recipe.evaluate.every
-        done = any(result["step"] == step for result in self.run.metrics())
+        done = any(event["step"] == step for event in self.run.events("metric"))
         if self._evaluator is None or every is None or step == 0 or step % every or done:
             return
         try:
@@ -118,15 +118,18 @@ class Session:
             yield {"event": "warning", "step": step, "message": str(error)}
             return
         self.run.record_metrics({"step": step, **result})
-        self._keep_best(step)
         yield from metric_events(result, step)
+        self._keep_best(next(iter(result["metrics"])))
 
-    def _keep_best(self, step: int) -> None:
-        """The best step so far by the first metric, on the validation split."""
-        results = {result["step"]: next(iter(result["metrics"].values())) for result in self.run.metrics()}
-        sign = 1 if results[step]["better"] == "lower" else -1
-        best = min(results, key=lambda each: sign * results[each]["value"])
-        self.run.update_state(best=best)
+    def _keep_best(self, name: str) -> None:
+        """The best step so far by one metric, from this run's own events: they are of the validation split.
+
+        metrics.jsonl also holds what users measured on the test split, which must never choose.
+        """
+        found = [event for event in self.run.events("metric") if event["name"] == name]
+        sign = 1 if found[0]["better"] == "lower" else -1
+        best = min(found, key=lambda event: sign * event["value"])
+        self.run.update_state(best=best["step"])
         self.run.prune(self.recipe.checkpoint.keep)
 
     def _threads_note(self) -> list[str]:

@@ -260,3 +260,18 @@ def test_a_feature_space_from_outside_is_used_when_allowed(run, tmp_path, monkey
     pixels = duel.evaluate(run, metrics=["frechet"], features="pixels", samples=50)
     values = [found["metrics"].popitem()[1]["value"] for found in (result, pixels)]
     assert values[0] == values[1]
+
+
+def test_what_the_user_measures_on_the_test_split_never_chooses_the_best(tmp_path):
+    path = tmp_path / "run"
+    changes = {**MEASURED, "checkpoint.keep": 9}
+    tiny.train(path, 8, changes=changes)
+    it = duel.load(path)
+    for step in (4, 8):
+        duel.evaluate(it, checkpoint=step, metrics=["precision"], features="random", samples=60)
+    events = list(it.events("metric"))
+    tiny.train(path, 12, changes=changes)
+    found = list(it.events("metric"))
+    assert found[: len(events)] == events
+    assert [event["step"] for event in found] == [4, 8, 12]
+    assert it.state["best"] == min(found, key=lambda event: event["value"])["step"]
