@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from duel.errors import MetricError
+from duel.intervals import t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,13 +161,7 @@ def around(value: float, variance: float, groups: int) -> tuple[float, float]:
 
 
 def student_t(degrees: int) -> float:
-    """97.5 % point of Student's t (Cornish-Fisher expansion; within 0.2 % from 5 degrees on)."""
+    """97.5 % point of Student's t. MetricError below 5 degrees: too few groups for an interval."""
     if degrees < 5:
         raise MetricError(f"{degrees + 1} groups are too few for an interval: at least 6 are needed")
-    z, n = _Z, float(degrees)
-    terms = (
-        (z**3 + z) / (4 * n),
-        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2),
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3),
-    )
-    return z + sum(terms)
+    return t_quantile(0.975, degrees)
