@@ -25,10 +25,14 @@ class Batches:
 
     def next(self) -> np.ndarray:
         """The next `size` samples, as stored (uint8 N×C×H×W, or float32 N×2)."""
+        batch: np.ndarray = self.samples[self.rows()]
+        return batch
+
+    def rows(self) -> np.ndarray:
+        """Which samples the next `size` are (int64): for what belongs to them, such as labels."""
         indices = self._indices()
         self.position += self.size
-        batch: np.ndarray = self.samples[indices]
-        return batch
+        return indices
 
     def _indices(self) -> np.ndarray:
         count = len(self.samples)

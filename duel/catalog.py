@@ -22,6 +22,7 @@ FAMILIES = (
     "games",
     "objectives",
     "penalties",
+    "constraints",
     "augmentations",
     "optimizers",
     "features",

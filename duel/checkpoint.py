@@ -1,6 +1,8 @@
 """Checkpoints: one folder per step, with everything that changes during training.
 
     generator.safetensors discriminator.safetensors   the networks' parameters and buffers
+    encoder.safetensors                                where the game has one
+    ema.safetensors                                    the averages, `generator.…`, where they are kept
     optimizers.safetensors                             both optimizers' moments, `generator.3.exp_avg`, …
     state.json                                         position in the data, random states, step
     manifest.json                                      size and SHA-256 of each file, then its own SHA-256
@@ -147,6 +149,24 @@ def prune(folder: Path, keep: int, spare: int | None) -> None:
     for step in steps(folder)[:-keep]:
         if step != spare:
             shutil.rmtree(folder / folder_name(step))
+
+
+def joined(modules: dict[str, Module]) -> dict[str, Tensor]:
+    """The tensors of several modules in one group, `module.tensor`."""
+    return {
+        f"{name}.{key}": value
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def parted(group: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """`joined` undone: module → its tensors."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in group.items():
+        module, _, name = key.partition(".")
+        found.setdefault(module, {})[name] = value
+    return found
 
 
 # ---------------------------------------------------------------- torch's objects to tensors and back

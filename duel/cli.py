@@ -57,6 +57,14 @@ AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Import variants from outside the package that a file names.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+Checkpoint = Annotated[str, typer.Option(help="last, best or a step.")]
+WeightsOption = Annotated[
+    Literal["ema", "raw"], typer.Option(help="ema: the averaged ones where the run keeps them; or raw.")
+]
+SplitOption = Annotated[
+    Literal["train", "validation", "test"], typer.Option(help="Of the data: train, validation or test.")
+]
 
 
 def main() -> None:
@@ -226,7 +234,7 @@ def _stop_on_signal(session: Session) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-# ---------------------------------------------------------------- evaluate, sample, list, data
+# ---------------------------------------------------------------- evaluate, use a run, list, data
 
 
 @app.command()
@@ -246,7 +254,8 @@ def evaluate(
         typer.Option(help="Of the real data: train, validation or test."),
     ] = "test",
     floor: Annotated[bool, typer.Option("--floor", help="Also real samples against real ones.")] = False,
-    checkpoint: Annotated[str, typer.Option(help="last, best or a step.")] = "last",
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="Options of the data.")
     ] = None,
@@ -271,6 +280,7 @@ def evaluate(
         split=split,
         floor=floor,
         checkpoint=_which(checkpoint),
+        weights=weights,
         changes=parsed,
         allow_code=allow_code
         or [name for name in (*(names or ()), features or "", against or "") if ":" in name],
@@ -284,21 +294,106 @@ def _which(checkpoint: str) -> str | int:
 
 @app.command()
 def sample(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: RunFolder,
     n: Annotated[int, typer.Option("--n", help="How many.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the latent vectors.")] = 0,
     out: Annotated[
-        Path, typer.Option(help="FILE.png (one sheet), FILE.npz (an array), or a folder (one PNG each).")
+        Path, typer.Option(help="FILE.png (one sheet), FILE.npz (arrays), or a folder (one PNG each).")
     ] = Path("sample.png"),
-    checkpoint: Annotated[str, typer.Option(help="last, best or a step.")] = "last",
+    label: Annotated[
+        str | None, typer.Option(help="Of a conditional run: one class, by name or number.")
+    ] = None,
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
     allow_code: AllowCode = False,
     debug: Debug = False,
 ) -> None:
-    """Draw new samples from a trained run."""
+    """Draw new samples from a trained run; of a conditional one a row for each class."""
     from duel import export
     from duel.run import Run
 
-    print(export.write_samples(Run(run, allow_code), out, n, seed, _which(checkpoint)))
+    print(export.write_samples(Run(run, allow_code), out, n, seed, _which(checkpoint), label, weights))
+
+
+@app.command()
+def encode(
+    run: RunFolder,
+    data: Annotated[
+        str | None, typer.Argument(help="A listed data set, or a folder of images; the run's own by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="FILE.npz: latent, labels, classes.")] = Path("latent.npz"),
+    split: SplitOption = "test",
+    hidden: Annotated[bool, typer.Option("--hidden", help="Also the encoder's last hidden layer.")] = False,
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Write the latent vectors of data, as the encoder of a bidirectional run sees them."""
+    from duel import export
+    from duel.run import Run
+
+    print(export.write_codes(Run(run, allow_code), out, data, split, hidden, _which(checkpoint), weights))
+
+
+@app.command()
+def reconstruct(
+    run: RunFolder,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA|IMAGES…",
+            help="A listed data set or a folder, or image files; the run's own data by default.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="FILE.png.")] = Path("reconstruction.png"),
+    n: Annotated[int, typer.Option("--n", help="How many of the data; image files are all shown.")] = 32,
+    split: SplitOption = "test",
+    label: Annotated[
+        str | None, typer.Option(help="Of a conditional run: the class of all images; else the data's own.")
+    ] = None,
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Show images beside what encoder and generator of a bidirectional run make of them."""
+    from duel import export
+    from duel.run import Run
+
+    it = Run(run, allow_code)
+    print(export.write_reconstructions(it, out, images or (), n, split, label, _which(checkpoint), weights))
+
+
+@app.command()
+def interpolate(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="FILE.png (a row for each walk), or FILE.gif.")] = Path(
+        "walk.png"
+    ),
+    n: Annotated[int, typer.Option("--n", help="Walks.")] = 8,
+    steps: Annotated[
+        int | None, typer.Option(help="Images in a walk, both ends among them; 8 by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the latent vectors.")] = 0,
+    path: Annotated[
+        Literal["linear", "spherical"] | None,
+        typer.Option(help="spherical (the default for normal latent vectors), or linear (for uniform ones)."),
+    ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Of a conditional run: each latent vector in every class.")
+    ] = False,
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Walk between pairs of latent vectors; of a conditional run each row is of one class."""
+    from duel import export
+    from duel.run import Run
+
+    it = Run(run, allow_code)
+    print(export.write_walks(it, out, n, steps, seed, path, labels, _which(checkpoint), weights))
 
 
 @app.command("list")

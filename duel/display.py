@@ -60,7 +60,7 @@ class People(Quiet):
         super().__init__(session)
         self._bar: Any = None
         self._task: Any = None
-        self._epoch_steps = 1.0
+        self._size = 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -75,11 +75,10 @@ class People(Quiet):
             handler(event)
 
     def finished_already(self) -> None:
-        steps = self.session.total_steps
-        print(f"{self.session.run.path} is finished: all {steps} steps are done; ask for more with --steps")
+        print(self.session.finished())
 
     def _on_start(self, event: Event) -> None:
-        self._epoch_steps = event["epoch_steps"]
+        self._size = event["train_size"]
         print(start_line(event), flush=True)
         if sys.stdout.isatty():
             self._bar = _progress_bar()
@@ -88,11 +87,9 @@ class People(Quiet):
 
     def _on_step(self, event: Event) -> None:
         if self._bar is None:
-            print(log_line(event, self.session.total_steps, self._epoch_steps), flush=True)
+            print(log_line(event, self.session, self._size), flush=True)
         else:
-            self._bar.update(
-                self._task, completed=event["step"], numbers=numbers_line(event, self._epoch_steps)
-            )
+            self._bar.update(self._task, completed=event["step"], numbers=numbers_line(event, self._size))
 
     def _on_end(self, event: Event) -> None:
         if self._bar is not None:
@@ -113,23 +110,19 @@ def start_line(event: Event) -> str:
     )
 
 
-def log_line(event: Event, total: int, epoch_steps: float) -> str:
+def log_line(event: Event, session: Session, size: int) -> str:
     """The log line of the DCGAN tutorial, with what its fields mean kept apart.
 
     D(G(z)) stands before and after the discriminator's update, both on the same fake samples.
     """
-    epoch = int((event["step"] - 1) / epoch_steps)
-    first, following = (math.ceil(number * epoch_steps) for number in (epoch, epoch + 1))
-    epochs = math.ceil(total / epoch_steps)
-    return (
-        f"[{epoch + 1}/{epochs}][{event['step'] - first}/{following - first}] {numbers(event)} "
-        f"{event['images_per_s']:.0f} images/s"
-    )
+    epoch, number, count = session.recipe.epoch(event["step"], size)
+    epochs = math.ceil(session.recipe.drawn(session.total_steps) / size)
+    return f"[{epoch + 1}/{epochs}][{number}/{count}] {numbers(event)} {event['images_per_s']:.0f} images/s"
 
 
-def numbers_line(event: Event, epoch_steps: float) -> str:
+def numbers_line(event: Event, size: int) -> str:
     """What stands beside the progress bar."""
-    return f"epoch {event['step'] / epoch_steps:.1f}  {event['images_per_s']:.0f} images/s  {numbers(event)}"
+    return f"epoch {event['images'] / size:.1f}  {event['images_per_s']:.0f} images/s  {numbers(event)}"
 
 
 def numbers(event: Event) -> str:
@@ -144,7 +137,12 @@ def numbers(event: Event) -> str:
 def end_text(event: Event, session: Session) -> str:
     """Where the results are, and what to try next."""
     run, step, duel = session.run.path, event["step"], program()
-    how = {"done": "done", "interrupted": "stopped, to be continued", "nonfinite": "failed"}[event["reason"]]
+    how = {
+        "done": "done",
+        "interrupted": "stopped, to be continued",
+        "stopped": "stopped early, no better evaluation for a while,",
+        "nonfinite": "failed",
+    }[event["reason"]]
     lines = [f"{how} after {step} steps, {duration(event['time'])}"]
     for name, label in (("grid", "sample grid"), ("film", "film strip"), ("curves", "training curves")):
         if name in event:

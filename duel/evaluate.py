@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,14 @@ from duel import recipe as recipes
 from duel.classifier import Trainer
 from duel.datasets._base import Data, Spec, Split, SplitName
 from duel.errors import DataError, InputError, MetricError, one_of
+from duel.export import class_folders
 from duel.features._base import Extractor
+from duel.metrics._autoencoder import Autoencoder
 from duel.metrics._base import CONFIDENCE, Context, Metric, Need, Side, Value
-from duel.run import Run, is_run
+from duel.run import Run, Weights, inner, is_run
+
+if TYPE_CHECKING:
+    from duel.networks._base import Networks
 
 AT_MOST = 10_000  # samples per side that neighbour metrics keep
 MOST_SAMPLES = 10_000_000
@@ -32,6 +37,13 @@ _AT_ONCE = 256
 # A metric whose name belongs to one feature space, and what it is called in others.
 _SAME = {"inception": {"frechet": "fid", "score": "is"}, "classifier": {"frechet": "fcd", "score": "cs"}}
 _KIND = {"fid": "frechet", "fcd": "frechet", "frechet": "frechet", "is": "score", "cs": "score"}
+_LOOKS: set[Need] = {
+    "moments",
+    "scores",
+    "features",
+    "classes",
+    "modes",
+}  # what is read off the feature space
 
 Batch = tuple[np.ndarray, np.ndarray | None]
 
@@ -42,6 +54,10 @@ class Source:
 
     available  how many there are at most; None: any number
     stream     (count, seed) → batches of uint8 images N×C×H×W (or float32 points N×2) and labels or None
+    weights    of a run: which were used
+    classes    names of the labels; empty where there are none
+    prior      of a run's latent vectors
+    model      of a run with an encoder: encoder and generator, trained and before training
     """
 
     name: str
@@ -49,6 +65,10 @@ class Source:
     available: int | None
     stream: Callable[[int, int], Iterator[Batch]]
     checkpoint: int | None = None
+    weights: Weights | None = None
+    classes: tuple[str, ...] = ()
+    prior: str = "normal"
+    model: Callable[[], tuple[Autoencoder, Autoencoder]] | None = None
 
 
 def evaluate(
@@ -62,6 +82,7 @@ def evaluate(
     split: SplitName = "test",
     floor: bool = False,
     checkpoint: str | int = "last",
+    weights: Weights = "ema",
     changes: Mapping[str, Any] | None = None,
     allow_code: bool | Collection[str] = False,
 ) -> dict[str, Any]:
@@ -76,6 +97,7 @@ def evaluate(
     split       of the real data that is compared with
     floor       also compute each metric for real samples against real ones, at the same counts
     checkpoint  of a run: "last", "best" or a step
+    weights     of a run: "ema", the averaged ones where the checkpoint has them; or "raw"
     changes     options of the data by dotted key, {"data.batches": [1]}
 
     Returns `{"metrics": {NAME: {"value", "low", "high", "better", …}}, "provenance": {…}}`; for a run it is
@@ -83,8 +105,9 @@ def evaluate(
     """
     run = _as_run(target, allow_code)
     data = _reference(run, against, changes, allow_code)
-    source = run_source(run, checkpoint) if run else _folder_source(Path(str(target)), data.spec)
-    evaluator = Evaluator(data, metrics, features, split, seed, allow_code)
+    source = run_source(run, checkpoint, weights) if run else _folder_source(Path(str(target)), data.spec)
+    conditional = run is not None and source.classes == data.spec.classes and bool(source.classes)
+    evaluator = Evaluator(data, metrics, features, split, seed, allow_code, conditional)
     result = evaluator.measure(source, samples, floor)
     if run is not None:
         run.record_metrics({"step": source.checkpoint, **result})
@@ -102,10 +125,14 @@ class Evaluator:
         split: SplitName = "test",
         seed: int = 0,
         allow_code: bool | Collection[str] = False,
+        conditional: bool = False,
     ) -> None:
-        """Everything is checked here: names, feature space, what each metric needs of the data."""
+        """Everything is checked here: names, feature space, what each metric needs of the data.
+
+        conditional  the samples will have labels: the default metrics then also look at those
+        """
         self.data, self.split, self.seed = data, split, seed
-        self.space, names = _choose(data, metrics, features)
+        self.space, names = _choose(data, metrics, features, conditional, allow_code)
         self.metrics = {name: _metric(name, self.space, allow_code) for name in names}
         self._space_class = _load("features", self.space, allow_code)
         self.needs: set[Need] = set().union(*(metric.needs for metric in self.metrics.values()))
@@ -115,8 +142,9 @@ class Evaluator:
         """The evaluation of a source, as JSON values."""
         count = self._count(source, samples)
         self._check_source(source)
-        fake = self._gather(source.stream(count, self.seed))
-        values = self._values(fake)
+        only_encoder = all("encoder" in metric.needs for metric in self.metrics.values())
+        fake = Side(0) if only_encoder else self._gather(source.stream(count, self.seed))
+        values = self._values(fake, self._context_of(source))
         floors = self._floors(count) if floor else {}
         described = {name: _described(value, floors.get(name)) for name, value in values.items()}
         return {"metrics": described, "provenance": self._provenance(source, fake.count)}
@@ -134,23 +162,41 @@ class Evaluator:
 
     @cached_property
     def _context(self) -> Context:
-        train = self.data.splits["train"]
         return Context(
             extractor=self.extractor,
             classes=self.data.spec.classes,
             seed=self.seed,
             at_most=AT_MOST,
             trainer=Trainer(),
-            train=self._gather(_shuffled(train, self.seed), keep=len(train))
-            if "train" in self.needs
-            else None,
+            train=self._train() if "train" in self.needs else None,
             modes=self.data.modes,
         )
 
-    def _values(self, fake: Side) -> dict[str, Value]:
+    def _train(self) -> Side:
+        """The whole training split, embedded only where a metric looks at its features."""
+        split, looked = self.data.splits["train"], self.needs & {"train", "features"}
+        return gather(_shuffled(split, self.seed), self.extractor, looked, keep=len(split))
+
+    def _context_of(self, source: Source) -> Context:
+        """The context, with the source's encoder and generator where a metric needs them."""
+        if "encoder" not in self.needs or source.model is None:
+            return self._context
+        trained, untrained = source.model()
+        return replace(
+            self._context,
+            encoder=trained.encoder,
+            decoder=trained.decoder,
+            hidden=trained.hidden,
+            labelled=trained.labelled,
+            prior=source.prior,
+            untrained=(untrained.encoder, untrained.decoder),
+            untrained_hidden=untrained.hidden,
+        )
+
+    def _values(self, fake: Side, context: Context) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for name, metric in self.metrics.items():
-            values |= metric.compute(name, self.real, fake, self._context)
+            values |= metric.compute(name, self.real, fake, context)
         return values
 
     def _floors(self, count: int) -> dict[str, float]:
@@ -185,10 +231,18 @@ class Evaluator:
 
     def _check_source(self, source: Source) -> None:
         for name, metric in self.metrics.items():
-            if "encoder" in metric.needs:
+            encodes = "encoder" in metric.needs
+            if encodes and source.model is None:
                 raise MetricError(f"{name} needs a model with an encoder, which {source.name} has not")
-            if "labels" in metric.needs and source.kind == "run":
+            if source.kind != "run":
+                continue
+            if "labels" in metric.needs and not source.classes:
                 raise MetricError(f"{name} needs labels of its samples, which {source.name} does not give")
+            if ("labels" in metric.needs or encodes) and source.classes not in ((), self.data.spec.classes):
+                raise MetricError(
+                    f"{name} needs the labels of {source.name}, whose classes are not those of "
+                    f"{self.data.name}: compare with data of the same classes"
+                )
 
     def _provenance(self, source: Source, n_fake: int) -> dict[str, Any]:
         data, extractor = self.data, self.extractor
@@ -196,6 +250,7 @@ class Evaluator:
             "target": source.name,
             "seed": self.seed,
             "checkpoint": source.checkpoint,
+            "weights": source.weights,
             "splits": {"real": self.split, "classifier": "train" if extractor.accuracy is not None else None},
             "n_real": len(data.splits[self.split]),
             "n_fake": n_fake,
@@ -219,25 +274,29 @@ class Evaluator:
 
 
 def gather(batches: Iterator[Batch], extractor: Extractor, needs: Collection[Need], keep: int) -> Side:
-    """One side in one stream: moments and scores of all samples, the first `keep` themselves."""
+    """One side in one stream: moments and scores of all samples, the first `keep` themselves.
+
+    Samples are embedded only where a metric looks at that.
+    """
     from duel.metrics._moments import Moments, Scores
 
+    looked = bool(_LOOKS & set(needs))
     moments = Moments(extractor.dimension) if "moments" in needs else None
     scores: Scores | None = None
     kept: dict[str, list[np.ndarray]] = {"features": [], "logits": [], "samples": [], "labels": []}
     count = 0
     for samples, labels in batches:
-        embedded = extractor.embed(samples)
-        if moments is not None:
+        embedded = extractor.embed(samples) if looked else None
+        if moments is not None and embedded is not None:
             moments.update(embedded.features)
-        if "scores" in needs and embedded.logits is not None:
+        if "scores" in needs and embedded is not None and embedded.logits is not None:
             scores = scores or Scores(embedded.logits.shape[1])
             scores.update(embedded.logits)
         room = max(0, keep - count)
         count += len(samples)
         parts = {
-            "features": embedded.features,
-            "logits": embedded.logits,
+            "features": None if embedded is None else embedded.features,
+            "logits": None if embedded is None else embedded.logits,
             "samples": samples,
             "labels": labels,
         }
@@ -259,7 +318,13 @@ def _keeps(key: str, needs: Collection[Need]) -> bool:
 # ---------------------------------------------------------------- choosing
 
 
-def _choose(data: Data, metrics: Sequence[str] | None, features: str | None) -> tuple[str, list[str]]:
+def _choose(
+    data: Data,
+    metrics: Sequence[str] | None,
+    features: str | None,
+    conditional: bool,
+    allow_code: bool | Collection[str],
+) -> tuple[str, list[str]]:
     """The feature space and the metrics' names. MetricError where they do not go together."""
     asked = list(metrics or [])
     if metrics is not None and not asked:
@@ -267,10 +332,18 @@ def _choose(data: Data, metrics: Sequence[str] | None, features: str | None) -> 
     spaces = {_space_of(name) for name in asked} - {None}
     if features is None and len(spaces) > 1:
         raise MetricError(f"{', '.join(asked)} belong to different feature spaces: evaluate them one by one")
-    space = features or next(iter(spaces), None) or _default_space(data)
+    space = features or next(iter(spaces), None)
     if asked:
+        blind = all(_is_blind(name, allow_code) for name in asked)
+        space = space or ("pixels" if blind else _default_space(data))
         return space, [_named(name, space) for name in asked]
-    return space, _default_metrics(data, space)
+    space = space or _default_space(data)
+    return space, _default_metrics(data, space, conditional)
+
+
+def _is_blind(name: str, allow_code: bool | Collection[str]) -> bool:
+    """Whether a metric is the same in every feature space, so that no classifier is trained for it."""
+    return _space_of(name) is None and bool(_load("metrics", name, allow_code).blind)
 
 
 def _space_of(name: str) -> str | None:
@@ -304,13 +377,14 @@ def _default_space(data: Data) -> str:
     return "classifier" if data.spec.classes else "random"
 
 
-def _default_metrics(data: Data, space: str) -> list[str]:
+def _default_metrics(data: Data, space: str, conditional: bool) -> list[str]:
     if data.spec.kind == "points":
         return ["modes", "frechet-pixels", "precision", "recall"]
     scores = [_SAME[space]["score"]] if space in _SAME else []
     modes = ["modes"] if space == "classifier" else []
     neighbours = ["kid", "precision", "recall", "density", "coverage", "memorisation"]
-    return [_named("frechet", space), *scores, *neighbours, *modes]
+    labels = ["label-accuracy"] if conditional and space == "classifier" else []
+    return [_named("frechet", space), *scores, *neighbours, *modes, *labels]
 
 
 def _metric(name: str, space: str, allow_code: bool | Collection[str]) -> Metric:
@@ -333,7 +407,7 @@ def _load(family: str, name: str, allow_code: bool | Collection[str]) -> Any:
 
 def _check_needs(metrics: Mapping[str, Metric], data: Data) -> None:
     for name, metric in metrics.items():
-        if "labels" in metric.needs and not data.spec.classes:
+        if {"labels", "truth"} & metric.needs and not data.spec.classes:
             raise MetricError(f"{name} needs labels, which {data.name} has not")
         if "modes" in metric.needs and data.modes is None and not data.spec.classes:
             raise MetricError(f"{name} needs known modes or labels, which {data.name} has not")
@@ -381,15 +455,50 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(str(part) for part in shape)
 
 
-def run_source(run: Run, checkpoint: str | int = "last") -> Source:
+def run_source(run: Run, checkpoint: str | int = "last", weights: Weights = "ema") -> Source:
     """A run's generator. Images are rounded to 8 bits, as in a folder of PNG files."""
-    image = run.spec.kind == "image"
+    spec, recipe = run.spec, run.recipe
+    interface = recipe.game.interface(spec, recipe.latent.size)
+    image, labelled = spec.kind == "image", interface.generator_classes > 0
 
     def stream(count: int, seed: int) -> Iterator[Batch]:
-        for batch in run.stream(count, seed, checkpoint):
-            yield (pictures.to_uint8(batch) if image else batch), None
+        for batch, labels in run.stream(count, seed, checkpoint, weights=weights):
+            yield (pictures.to_uint8(batch) if image else batch), labels
 
-    return Source(str(run.path), "run", None, stream, run.checkpoint_step(checkpoint))
+    def model() -> tuple[Autoencoder, Autoencoder]:
+        both = run.networks(checkpoint, weights), run.untrained()
+        trained, untrained = (_autoencoder(run, networks, image, labelled) for networks in both)
+        return trained, untrained
+
+    return Source(
+        str(run.path),
+        "run",
+        None,
+        stream,
+        run.checkpoint_step(checkpoint),
+        run.weights_used(checkpoint, weights),
+        spec.classes if labelled else (),
+        recipe.latent.prior,
+        model if interface.encoder else None,
+    )
+
+
+def _autoencoder(run: Run, networks: Networks, image: bool, labelled: bool) -> Autoencoder:
+    """Encoder and generator as functions of uint8 images, or of points in [−1, 1]."""
+    from duel import sampling
+
+    encoder = run.need_encoder(networks)
+
+    def decode(latent: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        samples = sampling.generate(networks.generator, latent, labels)
+        return pictures.to_uint8(samples) if image else samples
+
+    return Autoencoder(
+        lambda samples: sampling.encode(encoder, inner(samples)),
+        decode,
+        lambda samples: sampling.encode(encoder, inner(samples), hidden=True),
+        labelled,
+    )
 
 
 def _folder_source(path: Path, spec: Spec) -> Source:
@@ -415,9 +524,11 @@ def _folder_source(path: Path, spec: Spec) -> Source:
 
 def _labels(parts: Sequence[Split], own: Sequence[str], wanted: Sequence[str]) -> np.ndarray | None:
     """Labels in the reference's numbering, where every sub-folder is one of its classes; else None."""
-    if not own or not set(own) <= set(wanted):
+    numbers = {name: number for number, name in enumerate(class_folders(wanted))}
+    numbers |= {name: number for number, name in enumerate(wanted)}
+    if not own or not set(own) <= set(numbers):
         return None
-    number = np.array([wanted.index(name) for name in own], np.int64)
+    number = np.array([numbers[name] for name in own], np.int64)
     labels: np.ndarray = number[np.concatenate([part.labels for part in parts if part.labels is not None])]
     return labels
 

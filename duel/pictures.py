@@ -63,10 +63,12 @@ def scatter(points: np.ndarray, reference: np.ndarray | None, limit: float) -> I
     return _image(figure)
 
 
-def sheet(samples: np.ndarray, spec: Spec, reference: np.ndarray | None = None) -> Image.Image:
+def sheet(
+    samples: np.ndarray, spec: Spec, reference: np.ndarray | None = None, columns: int | None = None
+) -> Image.Image:
     """Samples in [−1, 1] as people look at them: a grid of images, or a scatter plot of points."""
     if spec.kind == "image":
-        return grid(to_uint8(samples))
+        return grid(to_uint8(samples), columns)
     shown = None if reference is None else reference * spec.scale
     return scatter(samples * spec.scale, shown, spec.scale)
 

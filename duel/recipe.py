@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from duel import catalog
+from duel import catalog, schedule
 from duel.augmentations._base import Augmentation
+from duel.constraints._base import Constraint
 from duel.datasets._base import DataSet
 from duel.errors import DataError, RecipeError, one_of
 from duel.games._base import Game
@@ -26,6 +27,7 @@ from duel.objectives._base import Objective
 from duel.optimizers._base import Optimizer
 from duel.options import options
 from duel.penalties._base import Penalty
+from duel.schedule import Schedule, values_of
 from duel.streams import LARGEST_SEED
 
 Tree = dict[str, Any]
@@ -45,6 +47,23 @@ class Optimizers:
 
     generator: Optimizer
     discriminator: Optimizer
+
+
+@options
+class Ema:
+    """An average of the generator's (and the encoder's) weights over the steps, to sample with.
+
+    average ← d·average + (1 − d)·weights after step t, with d = min(decay, (1 + t)/(10 + t)), so that the
+    initial weights are soon forgotten; batch norm's statistics are taken over as they are.
+
+    decay  0.999, say; a number or a schedule. 0: no average is kept
+    """
+
+    decay: float | Schedule = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value < 1 for value in values_of(self.decay)):
+            raise ValueError(f"decay is {self.decay}, allowed are numbers from 0 up to, not including, 1")
 
 
 @options
@@ -81,12 +100,18 @@ class Evaluate:
     metrics   names; those of `duel evaluate` where none is given. The first one chooses the best checkpoint
     features  the feature space; the one that suits the data where it is not given
     samples   generated samples per evaluation
+    patience  early stopping: after so many evaluations without a new best value of the first metric
     """
 
     every: int | None = None
     metrics: tuple[str, ...] = ()
     features: str | None = None
     samples: int = 2000
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.every is None:
+            raise ValueError("patience is given, but nothing is evaluated: give evaluate.every, too")
 
 
 @options
@@ -94,15 +119,19 @@ class Recipe:
     """A resolved recipe.
 
     name        which recipe it started from; names the run folder
-    data …      one variant of each family; `penalties` and `augmentations` hold any number
-    batch_size  real samples in each of the discriminator's updates, and latent vectors per update
-    n_critic    discriminator updates per step; a step is one generator update with these before it
+    data …      one variant of each family; `penalties`, `constraints` and `augmentations` hold any number
+    batch_size  real samples that go through the discriminator together, and latent vectors
+    accumulate  so many batches make one update, whose gradient is their mean
+    n_critic    discriminator updates per step; a step is one generator update with these before it. A
+                number, or a schedule of shape "step" with whole values
     joint_pass  real and fake go through the discriminator in one pass, so batch norm sees them
                 together; otherwise in two (the default, as in the DCGAN tutorial)
     steps       how long to train; or epochs (real samples drawn / size of the training split)
     seed        of every random number
     threads     CPU threads; all cores unless given. Results are repeatable for an equal number
     device      "cpu" or "cuda"; "auto" becomes what is there
+    precision   "bfloat16": the networks compute in it where that is safe (autocast), weights and losses
+                stay float32. Made for GPUs; a CPU is slower with it
     """
 
     name: str
@@ -111,17 +140,21 @@ class Recipe:
     game: Game
     objective: Objective
     penalties: tuple[Penalty, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     augmentations: tuple[Augmentation, ...] = ()
     optimizer: Optimizers
     latent: Latent = Latent()
+    ema: Ema = Ema()
     batch_size: int = 64
-    n_critic: int = 1
+    accumulate: int = 1
+    n_critic: int | Schedule = 1
     joint_pass: bool = False
     steps: int | None = None
     epochs: int | None = None
     seed: int = 0
     threads: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
     log: Log = Log()
     sample: Sample = Sample()
     checkpoint: Checkpoint = Checkpoint()
@@ -132,16 +165,43 @@ class Recipe:
         tree: Tree = _to_tree(self)
         return tree
 
+    def at(self, step: int) -> Recipe:
+        """The recipe with the numbers that its schedules have after so many steps."""
+        return schedule.at(self, step)
+
+    def drawn(self, step: int) -> int:
+        """Real samples that the discriminator has drawn after so many steps."""
+        per_update = self.batch_size * self.accumulate
+        if isinstance(self.n_critic, int):
+            return step * self.n_critic * per_update
+        return int(self.n_critic.total(step)) * per_update
+
+    def steps_for(self, samples: float) -> int:
+        """The smallest number of steps after which so many real samples have been drawn."""
+        low, high = 0, max(1, round(samples))
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.drawn(middle) >= samples else (middle + 1, high)
+        return low
+
     def total_steps(self, train_size: int) -> int:
         """How many steps the budget comes to on a training split of that size."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return max(1, round(self.epochs * train_size / (self.batch_size * self.n_critic)))
+        wanted = self.epochs * train_size
+        above = self.steps_for(wanted)
+        below = max(1, above - 1)
+        return below if wanted - self.drawn(below) < self.drawn(above) - wanted else above
 
-    def epoch_steps(self, train_size: int) -> float:
-        """Steps in an epoch: as many real samples drawn as the training split holds."""
-        return train_size / (self.batch_size * self.n_critic)
+    def epoch(self, step: int, train_size: int) -> tuple[int, int, int]:
+        """Where a step stands: its epoch (from 0), its number in that epoch, the epoch's steps.
+
+        An epoch is as many real samples drawn as the training split holds.
+        """
+        epoch = (self.drawn(step - 1) if step else 0) // train_size
+        first, following = (self.steps_for(number * train_size) for number in (epoch, epoch + 1))
+        return epoch, step - first, following - first
 
 
 # Where in the tree a variant stands, and of which family; the lists hold any number of variants.
@@ -153,9 +213,10 @@ _ONE = {
     "optimizer.generator": "optimizers",
     "optimizer.discriminator": "optimizers",
 }
-_MANY = {"penalties": "penalties", "augmentations": "augmentations"}
+_MANY = {"penalties": "penalties", "constraints": "constraints", "augmentations": "augmentations"}
 _TABLES: dict[str, type[Any]] = {
     "latent": Latent,
+    "ema": Ema,
     "log": Log,
     "sample": Sample,
     "checkpoint": Checkpoint,
@@ -169,9 +230,9 @@ _DEFAULTS = {
     "optimizer.discriminator": "adam",
 }
 _AT_LEAST_ONE = (
-    "batch_size", "n_critic", "steps", "epochs", "threads", "latent.size",
+    "batch_size", "accumulate", "n_critic", "steps", "epochs", "threads", "latent.size",
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
-    "evaluate.every", "evaluate.samples",
+    "evaluate.every", "evaluate.samples", "evaluate.patience",
 )  # fmt: skip
 _LIMIT = 10**12
 _AT_MOST = {"sample.count": 1024, "threads": 256}
@@ -179,6 +240,7 @@ _AT_MOST = {"sample.count": 1024, "threads": 256}
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
     "log.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
+    "evaluate.patience",
 )  # fmt: skip
 
 
@@ -273,7 +335,8 @@ def _change_one(tree: Tree, key: str, value: Any) -> None:
     elif key in _MANY:
         tree[key] = _variant_list(value)
     elif family_list in _MANY and element:
-        _list_element(tree, family_list, element)[option] = value
+        name, rest = _split_element(family_list, element)
+        _table(_list_element(tree, family_list, name), rest, key)[option] = value
     else:
         _table(tree, place, key)[option] = value
         if key in ("steps", "epochs"):
@@ -304,6 +367,12 @@ def _variant_list(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return [{"name": name.strip()} for name in value.split(",") if name.strip() not in ("", "none")]
+
+
+def _split_element(family: str, element: str) -> tuple[str, str]:
+    """ "noise.sigma" → ("noise", "sigma"): a listed variant and what lies below it; others as they are."""
+    name, _, rest = element.partition(".")
+    return (name, rest) if name in catalog.names(_MANY[family]) else (element, "")
 
 
 def _list_element(tree: Tree, key: str, name: str) -> Tree:
@@ -435,12 +504,24 @@ def _build(place: str, cls: type[Any], table: Any, problems: list[str], failed: 
         return None
     known = [field.name for field in fields(cls)]
     problems += _unknown(place, table, known)
+    before = len(problems)
+    given = {key: _plain(f"{place}.{key}", value, problems) for key, value in table.items() if key in known}
+    if len(problems) > before:
+        return None
     try:
-        return cls(**{key: _tuples(value) for key, value in table.items() if key in known})
+        return cls(**given)
     except ValidationError as error:
         details: list[dict[str, Any]] = [dict(detail) for detail in error.errors()]
-        problems += [_sentence(place, detail) for detail in details if set(detail["loc"]).isdisjoint(failed)]
+        sentences = [_sentence(place, detail) for detail in details if set(detail["loc"]).isdisjoint(failed)]
+        problems += dict.fromkeys(sentences)
         return None
+
+
+def _plain(place: str, value: Any, problems: list[str]) -> Any:
+    """A value of TOML as an option takes it: lists become tuples, a table with values a schedule."""
+    if isinstance(value, dict) and "values" in value:
+        return _build(place, Schedule, value, problems)
+    return _tuples(value)
 
 
 def _unknown(place: str, table: Mapping[str, Any], known: Collection[str]) -> list[str]:
@@ -456,13 +537,22 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
+_KINDS = ("float", "int", "Schedule")  # how pydantic marks the members of "a number or a schedule"
+_EXAMPLE = '{values = [1, 5], at = [0, 1000], shape = "step"}'
+
+
 def _sentence(place: str, detail: dict[str, Any]) -> str:
     """One of pydantic's errors as: what was given, what is allowed."""
-    where = ".".join(str(part) for part in (place, *detail["loc"]) if part != "")
+    number_or_schedule = detail["loc"] and detail["loc"][-1] in _KINDS
+    loc = detail["loc"][:-1] if number_or_schedule else detail["loc"]
+    where = ".".join(str(part) for part in (place, *loc) if part != "")
     if detail["type"] == "value_error":
         return f"{place or 'the recipe'}: {detail['ctx']['error']}"
     if detail["type"].startswith("missing"):
         return f"{where} is missing: it must be given, for example --set {where}=…"
+    if number_or_schedule:
+        whole = "an integer" if where == "n_critic" else "a number"
+        return f"{where} is {detail['input']!r}, allowed: {whole} or a schedule {_EXAMPLE}"
     allowed = detail["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer")
     allowed = allowed.replace("a valid ", "a ")
     return f"{where} is {detail['input']!r}, allowed: {allowed}"
@@ -475,14 +565,25 @@ def _range_problems(recipe: Recipe) -> list[str]:
         for key in _AT_LEAST_ONE
         if key in flat and not 1 <= flat[key] <= _AT_MOST.get(key, _LIMIT)
     ]
+    if not flat.get("network.init_std", 1.0) > 0:
+        problems.append(f"network.init_std is {flat['network.init_std']}, allowed are positive numbers")
     if not 0 <= recipe.seed <= LARGEST_SEED:
         problems.append(f"seed is {recipe.seed}, allowed are integers from 0 to {LARGEST_SEED}")
+    if isinstance(recipe.n_critic, Schedule) and not _counts(recipe.n_critic):
+        problems.append(
+            f"n_critic follows {list(recipe.n_critic.values)} in the shape {recipe.n_critic.shape!r}: "
+            f"allowed are whole numbers from 1 in the shape 'step', such as {_EXAMPLE}"
+        )
     if (recipe.steps is None) == (recipe.epochs is None):
         given = (
             "neither steps nor epochs is given" if recipe.steps is None else "both steps and epochs are given"
         )
         problems.append(f"{given}: give one of them")
     return problems
+
+
+def _counts(numbers: Schedule) -> bool:
+    return numbers.shape == "step" and all(value == int(value) >= 1 for value in numbers.values)
 
 
 def on_this_machine(recipe: Recipe) -> Recipe:
@@ -520,7 +621,7 @@ def _to_tree(value: Any) -> Any:
 
 _BASES: dict[str, type[Any]] = {
     "datasets": DataSet, "networks": Network, "games": Game, "objectives": Objective, "penalties": Penalty,
-    "augmentations": Augmentation, "optimizers": Optimizer,
+    "constraints": Constraint, "augmentations": Augmentation, "optimizers": Optimizer,
 }  # fmt: skip
 
 

@@ -23,17 +23,20 @@ import sys
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from duel import checkpoint, io
 from duel.datasets._base import Data, Spec
-from duel.errors import RunError
+from duel.errors import RunError, one_of
 from duel.recipe import Recipe, read, resolve, to_toml
 
 if TYPE_CHECKING:
     import numpy as np
     from torch.nn import Module
 
+    from duel.networks._base import Networks
+
+Weights = Literal["ema", "raw"]
 
 _AT_ONCE = 256  # samples per batch when many are drawn
 
@@ -110,43 +113,226 @@ class Run:
 
     # ------------------------------------------------------------ sampling
 
-    def sample(self, n: int, seed: int = 0, checkpoint: str | int = "last") -> np.ndarray:
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        checkpoint: str | int = "last",
+        *,
+        label: str | int | None = None,
+        weights: Weights = "ema",
+    ) -> np.ndarray:
         """`n` new samples: images N×C×H×W in [0, 1], or points N×2 in original units (float32).
 
+        label    of a conditional run: a class by name or number for all samples; by default each is drawn
+                 as often as in the training data
+        weights  "ema": the averaged ones where the run keeps them; or "raw"
+
         The first k of n samples are the k that `sample(k, seed)` gives, to 1e-5. Raises RunError where
-        the run has no checkpoint yet, or n is not positive.
+        the run has no checkpoint yet, n is not positive, or the label is not to be had.
         """
+        import numpy as np
+
+        if n < 1:
+            raise RunError(f"{n} samples were asked for, allowed are integers from 1")
+        parts = [part for part, _ in self.stream(n, seed, checkpoint, label=label, weights=weights)]
+        return self._in_units(np.concatenate(parts))
+
+    def stream(
+        self,
+        n: int,
+        seed: int = 0,
+        checkpoint: str | int = "last",
+        *,
+        label: str | int | None = None,
+        weights: Weights = "ema",
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """The same samples batch by batch, in [−1, 1] as the generator makes them, and their labels."""
+        from duel import sampling
+
+        generator = self.networks(checkpoint, weights).generator
+        for latent, labels in self._inputs(n, seed, label):
+            yield sampling.generate(generator, latent, labels), labels
+
+    def latent(self, n: int, seed: int = 0) -> np.ndarray:
+        """The latent vectors (n×L, float32) from which `sample(n, seed)` is made."""
+        import numpy as np
+
+        if n < 1:
+            raise RunError(f"{n} latent vectors were asked for, allowed are integers from 1")
+        return np.concatenate([latent for latent, _ in self._latent(n, seed)])
+
+    def labels(self, n: int, seed: int = 0, label: str | int | None = None) -> np.ndarray | None:
+        """The labels (int64 n) with which `sample(n, seed, label=label)` is made; None without labels."""
+        import numpy as np
+
+        parts = [labels for _, labels in self._inputs(n, seed, label) if labels is not None]
+        return np.concatenate(parts) if parts else None
+
+    def generate(
+        self,
+        latent: np.ndarray,
+        *,
+        label: str | int | np.ndarray | None = None,
+        checkpoint: str | int = "last",
+        weights: Weights = "ema",
+    ) -> np.ndarray:
+        """Samples for given latent vectors (N×L): images in [0, 1], or points in original units (float32).
+
+        label  of a conditional run, which must be given one: a class for all, or an array of numbers (N)
+        """
+        import numpy as np
+
+        from duel import sampling
+
+        size = self.recipe.latent.size
+        latent = np.asarray(latent, np.float32)
+        if latent.ndim != 2 or latent.shape[1] != size:
+            given = "×".join(map(str, latent.shape))
+            raise RunError(f"latent vectors of shape {given} were given, {self.path} takes N×{size}")
+        if not isinstance(label, np.ndarray):
+            number = self.label_number(label)
+            if number is None and self.conditional:
+                raise RunError(f"{self.path} is conditional: give label, one of its classes for all vectors")
+            labels = None if number is None else np.full(len(latent), number)
+        else:
+            labels = self._checked_labels(label, len(latent))
+        generator = self.networks(checkpoint, weights).generator
+        return self._in_units(sampling.generate(generator, latent, labels))
+
+    def encode(
+        self,
+        samples: np.ndarray,
+        *,
+        hidden: bool = False,
+        checkpoint: str | int = "last",
+        weights: Weights = "ema",
+    ) -> np.ndarray:
+        """Latent vectors E(x) (N×L, float32) of images in [0, 1] (N×C×H×W), or points in original units.
+
+        Images may also be uint8. hidden: the encoder's last hidden layer (N×H) instead.
+
+        RunError where the run has no encoder.
+        """
+        import numpy as np
+
+        from duel import sampling
+
+        spec = self.spec
+        if samples.shape[1:] != spec.shape:
+            given, wanted = ("×".join(map(str, shape)) for shape in (samples.shape[1:], spec.shape))
+            raise RunError(f"samples of shape {given} were given, {self.path} takes {wanted}")
+        if samples.dtype != np.uint8:
+            image = spec.kind == "image"
+            samples = samples * np.float32(2) - 1 if image else samples / np.float32(spec.scale)
+        encoder = self.need_encoder(self.networks(checkpoint, weights))
+        return sampling.encode(encoder, inner(samples), hidden)
+
+    def networks(self, which: str | int = "last", weights: Weights = "ema") -> Networks:
+        """The networks of a checkpoint, on the CPU, in evaluation mode; the averaged ones where kept."""
+        from duel.checkpoint import parted, restore_module
+
+        networks = self.untrained()
+        tensors, _ = self.load_checkpoint(which)
+        if weights == "ema":
+            tensors = {**tensors, **parted(tensors.get("ema", {}))}
+        for name, module in networks.named().items():
+            restore_module(module, name, tensors)
+        return networks
+
+    def weights_used(self, which: str | int, weights: Weights) -> Weights:
+        """Which weights `networks` takes: "ema" only where the checkpoint has an average."""
+        place = self.checkpoints_folder / checkpoint.folder_name(self.checkpoint_step(which))
+        return "ema" if weights == "ema" and (place / "ema.safetensors").is_file() else "raw"
+
+    def untrained(self) -> Networks:
+        """The networks as they were before the first step, on the CPU, in evaluation mode."""
+        from duel import streams
+
+        recipe = self.recipe
+        interface = recipe.game.interface(self.spec, recipe.latent.size)
+        networks = recipe.network.build(interface, streams.stream(recipe.seed, "init"))
+        for module in networks.named().values():
+            module.eval()
+        return networks
+
+    def need_encoder(self, networks: Networks) -> Module:
+        """The encoder. RunError where there is none."""
+        if networks.encoder is None:
+            raise RunError(
+                f"{self.path} has no encoder: only bidirectional games train one (recipes bigan, bigan-dense)"
+            )
+        return networks.encoder
+
+    # ------------------------------------------------------------ labels
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator takes labels."""
+        recipe = self.recipe
+        return recipe.game.interface(self.spec, recipe.latent.size).generator_classes > 0
+
+    def label_number(self, label: str | int | None) -> int | None:
+        """The number of a class given by name or number. RunError where that does not apply."""
+        if label is None:
+            return None
+        if not self.conditional:
+            raise RunError(
+                f"{self.path} is not conditional, so a label does not apply: train one with "
+                "game.name=conditional (recipe cgan)"
+            )
+        classes = self.spec.classes
+        if str(label) in classes:
+            return classes.index(str(label))
+        if str(label).isdecimal() and int(label) < len(classes):
+            return int(label)
+        raise RunError(f"there is no class {label!r}: {one_of(classes, str(label))}, or their numbers from 0")
+
+    def _checked_labels(self, labels: np.ndarray, count: int) -> np.ndarray:
+        import numpy as np
+
+        if not self.conditional:
+            self.label_number(0)  # says that labels do not apply
+        classes = len(self.spec.classes)
+        if labels.shape != (count,) or not ((labels >= 0) & (labels < classes)).all():
+            raise RunError(
+                f"label must be {count} numbers from 0 to {classes - 1}, one for each latent vector"
+            )
+        return labels.astype(np.int64)
+
+    def _inputs(
+        self, n: int, seed: int, label: str | int | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Latent vectors and labels, batch by batch; smaller draws are beginnings of larger ones."""
+        import numpy as np
+
+        from duel import streams
+
+        number = self.label_number(label)
+        if number is None and not self.conditional:
+            yield from self._latent(n, seed)
+            return
+        counts = np.array(self.provenance["data"]["class_counts"], np.float64)
+        bounds, rng = counts.cumsum() / counts.sum(), streams.stream(seed, "eval", 2)
+        for latent, _ in self._latent(n, seed):
+            drawn = np.searchsorted(bounds, rng.random(len(latent)), side="right").astype(np.int64)
+            yield latent, drawn if number is None else np.full(len(latent), number)
+
+    def _latent(self, n: int, seed: int) -> Iterator[tuple[np.ndarray, None]]:
+        from duel import streams
+
+        latent, rng = self.recipe.latent, streams.stream(seed, "eval")
+        for start in range(0, n, _AT_ONCE):
+            yield streams.draw_latent(rng, min(_AT_ONCE, n - start), latent.size, latent.prior), None
+
+    def _in_units(self, samples: np.ndarray) -> np.ndarray:
+        """From [−1, 1] to [0, 1] for images, to original units for points."""
         import numpy as np
 
         from duel import pictures
 
-        if n < 1:
-            raise RunError(f"{n} samples were asked for, allowed are integers from 1")
         spec = self.spec
-        samples = np.concatenate(list(self.stream(n, seed, checkpoint)))
         return pictures.to_unit(samples) if spec.kind == "image" else samples * np.float32(spec.scale)
-
-    def stream(self, n: int, seed: int = 0, checkpoint: str | int = "last") -> Iterator[np.ndarray]:
-        """The same samples batch by batch, in [−1, 1] as the generator makes them."""
-        from duel import sampling, streams
-
-        recipe, generator = self.recipe, self.generator(checkpoint)
-        rng = streams.stream(seed, "eval")
-        for start in range(0, n, _AT_ONCE):
-            count = min(_AT_ONCE, n - start)
-            latent = streams.draw_latent(rng, count, recipe.latent.size, recipe.latent.prior)
-            yield sampling.generate(generator, latent)
-
-    def generator(self, which: str | int = "last") -> Module:
-        """The generator of a checkpoint, on the CPU, in evaluation mode."""
-        from duel import streams
-        from duel.checkpoint import restore_module
-
-        recipe = self.recipe
-        networks = recipe.network.build(self.spec, recipe.latent.size, streams.stream(recipe.seed, "init"))
-        tensors, _ = self.load_checkpoint(which)
-        restore_module(networks.generator, "generator", tensors)
-        return networks.generator.eval()
 
     # ------------------------------------------------------------ writing: for those who train
 
@@ -212,6 +398,15 @@ class Run:
     @property
     def _events_file(self) -> Path:
         return self.path / "events.jsonl"
+
+
+def inner(samples: np.ndarray) -> np.ndarray:
+    """Samples as networks take them, float32 in [−1, 1]: from uint8 images; points are in it already."""
+    import numpy as np
+
+    if samples.dtype == np.uint8:
+        return samples / np.float32(127.5) - np.float32(1)
+    return samples.astype(np.float32)
 
 
 class Lock:
@@ -322,10 +517,19 @@ def _provenance(recipe: Recipe, data: Data, command: str) -> dict[str, Any]:
                 "scale": data.spec.scale,
             },
             "splits": {name: len(split) for name, split in data.splits.items()},
+            "class_counts": _class_counts(data),
             "notes": list(data.notes),
             "skipped": [{"file": file, "reason": reason} for file, reason in data.skipped],
         },
     }
+
+
+def _class_counts(data: Data) -> list[int]:
+    """Training samples of each class; empty without labels."""
+    import numpy as np
+
+    labels = data.splits["train"].labels
+    return [] if labels is None else np.bincount(labels, minlength=len(data.spec.classes)).tolist()
 
 
 def _versions() -> dict[str, str]:

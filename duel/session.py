@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duel import checkpoint, pictures
 from duel import recipe as recipes
@@ -23,12 +23,22 @@ from duel import run as runs
 from duel.datasets._base import Data
 from duel.errors import DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
+from duel.networks._base import Networks
 from duel.recipe import Recipe
 from duel.run import Lock, Run
 from duel.train import Event, Training, play_step, resume, start
 from duel.train import train as train_steps
 
+if TYPE_CHECKING:
+    from torch.nn import Module
+
 _FRAMES = 8  # pictures on the film strip
+
+
+def _best(values: list[Event]) -> int:
+    """The position of the best of a metric's events; of equal ones the first."""
+    sign = 1 if values[0]["better"] == "lower" else -1
+    return min(range(len(values)), key=lambda number: sign * values[number]["value"])
 
 
 class Session:
@@ -71,10 +81,24 @@ class Session:
         """End after the step under way, with a checkpoint."""
         self._stopping = True
 
+    def finished(self) -> str | None:
+        """Why there is nothing left to do, in one sentence; None where there is."""
+        if self.run.state["last"] == self.total_steps:
+            return (
+                f"{self.run.path} is finished: all {self.total_steps} steps are done; "
+                "ask for more with --steps"
+            )
+        if self._out_of_patience():
+            return (
+                f"{self.run.path} was stopped early: no better {self._deciding} in "
+                f"{self.recipe.evaluate.patience} evaluations; go on with a larger evaluate.patience"
+            )
+        return None
+
     def _play(self) -> Iterator[Event]:
         began = time.perf_counter()
         try:
-            if self.run.state["last"] == self.total_steps:
+            if self.finished():
                 return
             for event in self._events_without_time():
                 event["time"] = round(time.perf_counter() - began, 3)
@@ -100,7 +124,7 @@ class Session:
                 if event["event"] == "checkpoint":
                     yield from self._evaluation(now.step)
             if now.step < self.total_steps:
-                reason = "interrupted"
+                reason = "stopped" if self._out_of_patience() else "interrupted"
         except NonFiniteError as error:
             reason, message = "nonfinite", str(error)
         self.run.update_state(state=reason)
@@ -119,18 +143,30 @@ class Session:
             return
         self.run.record_metrics({"step": step, **result})
         yield from metric_events(result, step)
-        self._keep_best(next(iter(result["metrics"])))
+        values = self._deciding_values()
+        self.run.update_state(best=values[_best(values)]["step"])
+        self.run.prune(self.recipe.checkpoint.keep)
+        if self._out_of_patience():
+            self.stop()
 
-    def _keep_best(self, name: str) -> None:
-        """The best step so far by one metric, from this run's own events: they are of the validation split.
+    @property
+    def _deciding(self) -> str:
+        """The metric that chooses the best checkpoint: the first one."""
+        return next((event["name"] for event in self.run.events("metric")), "")
+
+    def _deciding_values(self) -> list[Event]:
+        """That metric so far, from this run's own events: they are of the validation split.
 
         metrics.jsonl also holds what users measured on the test split, which must never choose.
         """
-        found = [event for event in self.run.events("metric") if event["name"] == name]
-        sign = 1 if found[0]["better"] == "lower" else -1
-        best = min(found, key=lambda event: sign * event["value"])
-        self.run.update_state(best=best["step"])
-        self.run.prune(self.recipe.checkpoint.keep)
+        name = self._deciding
+        return [event for event in self.run.events("metric") if event["name"] == name]
+
+    def _out_of_patience(self) -> bool:
+        """Whether the last `evaluate.patience` evaluations brought nothing better."""
+        patience = self.recipe.evaluate.patience
+        values = self._deciding_values() if patience else []
+        return bool(values) and len(values) - 1 - _best(values) >= (patience or 0)
 
     def _threads_note(self) -> list[str]:
         before, threads = self.run.provenance["threads"], self.recipe.threads
@@ -146,7 +182,6 @@ class Session:
             "event": "start",
             "step": now.step,
             "steps": self.total_steps,
-            "epoch_steps": self.recipe.epoch_steps(size),
             "recipe": self.recipe.name,
             "data": self._data.name,
             "train_size": size,
@@ -254,24 +289,41 @@ def resolve(
 
 def check(recipe: Recipe) -> Data:
     """Load the data and see that they fit the recipe. RecipeError or DataError where not."""
+    import torch
+
     data = recipe.data.load()
     if len(data.splits["train"]) == 0:
         raise DataError(f"the training split of {data.name} is empty: more images are needed")
-    recipe.network.check(data.spec)
-    _check_memory(recipe, data)
+    interface = recipe.game.interface(data.spec, recipe.latent.size)
+    recipe.network.check(interface)
+    for augmentation in recipe.augmentations:
+        augmentation.check(data.spec)
+    with torch.device("meta"):  # shapes only: nothing is allocated
+        networks = recipe.network.modules(interface)
+    _check_discriminator(recipe, networks.discriminator)
+    _check_memory(recipe, data, networks)
     _evaluator(recipe, data)
     return data
 
 
-def _check_memory(recipe: Recipe, data: Data) -> None:
-    """RecipeError when the weights, or one batch, cannot fit into this machine's memory."""
-    import torch
+def _check_discriminator(recipe: Recipe, discriminator: Module) -> None:
+    """RecipeError where penalties or constraints make no sense for it."""
+    from torch.nn.modules.batchnorm import _BatchNorm
 
-    with torch.device("meta"):
-        modules = (
-            recipe.network.generator(data.spec, recipe.latent.size),
-            recipe.network.discriminator(data.spec),
+    for constraint in recipe.constraints:
+        constraint.check(discriminator)
+    if recipe.penalties and any(isinstance(layer, _BatchNorm) for layer in discriminator.modules()):
+        name = recipe.to_tree()["penalties"][0]["name"]
+        raise RecipeError(
+            f'the penalty "{name}" takes each sample\'s own gradient, and batch norm in the discriminator '
+            "mixes the samples of a batch: use network.discriminator_norm=none, layer or spectral, or a "
+            "network without batch norm there"
         )
+
+
+def _check_memory(recipe: Recipe, data: Data, networks: Networks) -> None:
+    """RecipeError when the weights, or one batch, cannot fit into this machine's memory."""
+    modules = networks.named().values()
     weights = sum(parameter.numel() for module in modules for parameter in module.parameters())
     batch = recipe.batch_size * (math.prod(data.spec.shape) + recipe.latent.size)
     # Weights, their gradients and two moments; a batch at least as real, as fake and as the fake's gradient.
@@ -294,7 +346,8 @@ def _evaluator(recipe: Recipe, data: Data) -> Evaluator | None:
     wanted = recipe.evaluate
     if wanted.every is None:
         return None
-    return Evaluator(data, wanted.metrics or None, wanted.features, "validation")
+    conditional = recipe.game.interface(data.spec, recipe.latent.size).generator_classes > 0
+    return Evaluator(data, wanted.metrics or None, wanted.features, "validation", conditional=conditional)
 
 
 def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
@@ -306,9 +359,8 @@ def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
     now = start(recipe, data)
     _timed_step(recipe, now)
     seconds = _timed_step(recipe, now)
-    parameters = sum(
-        t.nbytes for module in now.networks.named().values() for t in module.state_dict().values()
-    )
+    modules = [*now.networks.named().values(), *now.average.values()]
+    parameters = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
     disk = 3 * parameters * (recipe.checkpoint.keep + 1)  # weights and two moments; one more while replacing
     return {"seconds": seconds, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
 

@@ -8,13 +8,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-from made_files import cifar_files, fill, idx_gz, md5
+from made_files import celeba_files, cifar_files, fill, flower_files, idx_gz, md5, svhn_files
 from pydantic import ValidationError
 
-from duel.datasets import _idx_set, cifar10, digits, fashion_mnist, mnist
+from duel.datasets import (
+    _idx_set,
+    celeba,
+    cifar10,
+    digits,
+    fashion_mnist,
+    flowers,
+    mnist,
+    stacked_mnist,
+    svhn,
+)
 from duel.datasets._base import (
     SPLITS,
     Data,
@@ -27,13 +38,17 @@ from duel.datasets._base import (
     split_by_digest,
     split_by_hash,
 )
+from duel.datasets.celeba import Celeba
 from duel.datasets.cifar10 import Cifar10
 from duel.datasets.digits import Digits
 from duel.datasets.fashion_mnist import FashionMnist
+from duel.datasets.flowers import Flowers
 from duel.datasets.folder import Folder
 from duel.datasets.grid import Grid
 from duel.datasets.mnist import Mnist
 from duel.datasets.ring import Ring
+from duel.datasets.stacked_mnist import StackedMnist
+from duel.datasets.svhn import Svhn
 from duel.errors import ChecksumError, DataError
 
 REAL = os.environ.get("DUEL_DATA", "")
@@ -62,7 +77,33 @@ def _make(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> DataSet:
         for key, content in files.items():
             (place / "data/cifar10" / key).write_bytes(content)
         return Cifar10()
+    if name == "stacked-mnist":
+        monkeypatch.setattr(_idx_set, "_VALIDATION", 5)
+        monkeypatch.setattr(stacked_mnist, "_HELD_OUT", 10)
+        made_here = _idx_files(stacked_mnist._PUBLISHED, place / "data/mnist")
+        monkeypatch.setattr(stacked_mnist, "_PUBLISHED", made_here)
+        return StackedMnist(samples=20)
+    if name == "svhn":
+        monkeypatch.setattr(svhn, "_VALIDATION", 5)
+        _publish(svhn, svhn_files(), place / "data/svhn", monkeypatch)
+        return Svhn()
+    if name == "flowers":
+        _publish(flowers, flower_files(), place / "data/flowers", monkeypatch)
+        return Flowers()
+    if name == "celeba":
+        _publish(celeba, celeba_files(celeba._NAMES), place / "data/celeba", monkeypatch)
+        return Celeba(attribute="Smiling")
     return {"digits": Digits, "ring": Ring, "grid": Grid}[name]()
+
+
+def _publish(
+    module: ModuleType, files: dict[str, bytes], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files, and their MD5s in place of the published ones."""
+    monkeypatch.setattr(module, "_MD5", {name: md5(content) for name, content in files.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def _idx_files(published: _idx_set.Published, folder: Path) -> _idx_set.Published:
@@ -112,7 +153,10 @@ def check_disjoint(data: Data) -> None:
     assert sum(map(len, contents)) == len(set.union(*contents))
 
 
-NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "folder", "ring", "grid")
+NAMES = (
+    *("digits", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "svhn", "flowers", "celeba"),
+    *("folder", "ring", "grid"),
+)
 
 
 def test_every_data_set_is_tried() -> None:
@@ -142,7 +186,7 @@ def test_fingerprints_differ_between_sets(made: Callable[[str], DataSet]) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "fashion-mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "svhn"])
 def test_resolution_and_fit_change_the_images(made: Callable[[str], DataSet], name: str) -> None:
     data_set = made(name)
     own = data_set.load()

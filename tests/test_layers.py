@@ -12,12 +12,23 @@ LEVELS = [
     {"__main__", "cli"},
     {"compare"},
     {"session", "display"},
-    {"train", "evaluate", "export", "portrait"},
+    {"train", "evaluate", "export", "latent", "portrait"},
     {"run", "checkpoint", "batches", "sampling", "pictures", "pixelwise", "recipe", "classifier"},
     {"family"},
-    {"catalog", "options", "streams", "xp", "io", "errors", "intervals", "_torchvision"},
+    {
+        "catalog",
+        "options",
+        "interface",
+        "streams",
+        "xp",
+        "io",
+        "errors",
+        "intervals",
+        "schedule",
+        "_torchvision",
+    },
 ]
-FAMILY_MAY_IMPORT = {"errors", "intervals", "io", "options", "xp", "_torchvision"}
+FAMILY_MAY_IMPORT = {"errors", "interface", "intervals", "io", "options", "schedule", "xp", "_torchvision"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 

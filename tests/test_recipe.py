@@ -27,7 +27,7 @@ def test_dcgan_64_is_the_tutorials():
     it = resolved(name="dcgan-64")
     assert it.to_tree()["data"] == {"name": "mnist", "resolution": 64, "fit": "resize"}
     assert (it.latent.size, it.batch_size, it.epochs, it.joint_pass) == (100, 64, 25, False)
-    assert it.to_tree()["network"] == {"name": "dcgan", "width": 64, "slope": 0.2, "std": 0.02}
+    assert it.to_tree()["network"] == resolved().to_tree()["network"]
     assert it.to_tree()["optimizer"]["generator"] == it.to_tree()["optimizer"]["discriminator"]
     assert it.to_tree()["optimizer"]["generator"]["lr"] == 0.0002
 
@@ -75,7 +75,7 @@ def test_another_image_set_keeps_the_options_that_all_image_sets_share():
 
 def test_lists_of_variants_are_addressed_by_name():
     it = resolved({"penalties.r1.weight": 3.0, "augmentations": "noise"})
-    assert it.to_tree()["penalties"] == [{"name": "r1", "weight": 3.0}]
+    assert it.to_tree()["penalties"] == [{"name": "r1", "weight": 3.0, "every": 1}]
     assert it.to_tree()["augmentations"] == [{"name": "noise", "sigma": 0.1}]
     assert resolved({"penalties": "none"}).penalties == ()
     changed = recipe.change(it.to_tree(), {"penalties.r1.weight": 4.0})
@@ -90,7 +90,9 @@ def test_steps_and_epochs_replace_each_other():
 def test_a_step_is_one_generator_update_and_an_epoch_the_real_images_drawn():
     it = resolved({"epochs": 3, "batch_size": 50, "n_critic": 2})
     assert it.total_steps(1000) == 30
-    assert it.epoch_steps(1000) == 10
+    assert it.epoch(1, 1000) == (0, 1, 10)
+    assert it.epoch(10, 1000) == (0, 10, 10)
+    assert it.epoch(11, 1000) == (1, 1, 10)
     assert resolved({"steps": 7}).total_steps(1000) == 7
 
 
@@ -99,7 +101,7 @@ def test_a_step_is_one_generator_update_and_an_epoch_the_real_images_drawn():
     [
         (
             {"network.widht": 3},
-            r"no field 'network.widht': did you mean 'width'\? allowed: slope, std, width",
+            r"no field 'network.widht': did you mean 'width'\? allowed: condition, .*, slope, upscale, width",
         ),
         ({"wrong": 3}, "no field 'wrong'"),
         ({"optimizer.critic.lr": 3}, "no field 'optimizer.critic': .*allowed: discriminator, generator"),
@@ -112,6 +114,7 @@ def test_a_step_is_one_generator_update_and_an_epoch_the_real_images_drawn():
         ({"batch_size": -1}, "batch_size is -1"),
         ({"seed": -1}, "seed is -1, allowed are integers from 0"),
         ({"network.width": "64"}, "network.width is '64', allowed: an integer"),
+        ({"network.init_std": 0.0}, "network.init_std is 0.0, allowed are positive"),
         ({"network.width": 0}, "network: width is 0, allowed are integers from 1"),
         ({"latent.prior": "cauchy"}, "latent.prior is 'cauchy', allowed: 'normal' or 'uniform'"),
         ({"device": "tpu"}, "device is 'tpu', allowed: 'auto', 'cpu' or 'cuda'"),
@@ -179,5 +182,5 @@ def test_code_from_outside_runs_only_when_allowed(tmp_path, monkeypatch):
     with pytest.raises(RecipeError, match="--allow-code"):
         resolved(changes, allow_code=["other:Name"])
     it = resolved(changes, allow_code=["outside_losses:Mine"])
-    assert it.to_tree()["objective"] == {"name": "outside_losses:Mine", "scale": 2.0}
+    assert it.to_tree()["objective"] == {"name": "outside_losses:Mine", "smoothing": 1.0, "scale": 2.0}
     assert recipe.resolve(it.to_tree(), allow_code=True) == it

@@ -72,7 +72,7 @@ def test_samples_of_points_are_in_original_units(points):
     samples = points.sample(500)
     assert samples.shape == (500, 2)
     assert samples.dtype == np.float32
-    generator = points.generator()
+    generator = points.networks().generator
     import torch
 
     from duel import streams

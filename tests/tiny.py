@@ -1,6 +1,10 @@
 """The smallest runs that are still real ones, shared by the tests."""
 
+import numpy as np
+
 import duel
+from duel import recipe as recipes
+from duel.datasets._base import Data, Spec, Split
 
 TINY = {
     "network.width": 4,
@@ -31,3 +35,29 @@ def weights(run, which="last"):
     tensors, state = duel.load(run).load_checkpoint(which)
     flat = {f"{group}.{name}": value for group, part in tensors.items() for name, value in part.items()}
     return {name: value.numpy().tobytes() for name, value in flat.items()}, state
+
+
+def made_data(count=40, side=16, channels=1, classes=()):
+    """Random images (16 pixels: at 8 the DCGAN's discriminator has no batch norm yet), labels by turns."""
+    images = np.random.default_rng(0).integers(0, 256, (count, channels, side, side), np.uint8)
+    split = Split(images, np.arange(count) % len(classes) if classes else None)
+    return Data(
+        "made",
+        Spec("image", (channels, side, side), tuple(classes)),
+        dict.fromkeys(("train", "validation", "test"), split),
+        "f",
+    )
+
+
+def resolved(name="dcgan", **changes):
+    """A recipe with the smallest networks, for made data."""
+    base = TINY if name == "dcgan" else POINTS
+    return recipes.resolve(
+        recipes.change(recipes.read(name), {**base, "device": "cpu", "steps": 5, **changes})
+    )
+
+
+def parameters(now):
+    """Every parameter of the networks, by name, as they are now."""
+    modules = now.networks.named()
+    return {f"{n}.{k}": p.detach().clone() for n, m in modules.items() for k, p in m.named_parameters()}

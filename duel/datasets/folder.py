@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from duel import io
-from duel.datasets._base import SPLITS, Data, ImageSet, Spec, Split, SplitName, split_by_digest
+from duel.datasets._base import SPLITS, Data, ImageSet, Spec, SplitName, split_by_digest
+from duel.datasets._decoded import kept, write_images, write_index
 from duel.datasets._images import is_grey, pixels
 from duel.datasets._scan import Found, Listing, Reasons, class_of, classes_of, list_folder, scan
-from duel.errors import DataError, DuelError
+from duel.errors import DataError
 from duel.options import options
 
 if TYPE_CHECKING:
@@ -49,33 +48,12 @@ class Folder(ImageSet):
         listing = list_folder(self.path)
         key = _key(listing, self.resolution)
         place = io.cache_folder() / "folders" / key
-        stored = _read(place) or _decode(listing, self.resolution, place)
+        stored = kept(place, lambda folder: _write(listing, self.resolution, folder))
         bad = tuple(sorted(listing.bad + stored.bad))
         if bad and self.on_bad == "fail":
             raise DataError(_refusal(self.path, bad))
         spec = Spec("image", stored.images.shape[1:], stored.classes)
         return Data(listing.root.resolve().name, spec, stored.splits(), key, skipped=bad + listing.ignored)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """The decoded folder: images (uint8 N×C×R×R) and labels ordered so that each split is one slice."""
-
-    images: np.ndarray
-    labels: np.ndarray | None
-    counts: dict[SplitName, int]
-    classes: tuple[str, ...]
-    bad: Reasons
-
-    def splits(self) -> dict[SplitName, Split]:
-        """Views of the memory map; nothing is read yet."""
-        splits: dict[SplitName, Split] = {}
-        start = 0
-        for name in SPLITS:
-            rows = slice(start, start + self.counts[name])
-            splits[name] = Split(self.images[rows], None if self.labels is None else self.labels[rows])
-            start = rows.stop
-        return splits
 
 
 def _refusal(path: str, bad: Reasons) -> str:
@@ -92,45 +70,6 @@ def _key(listing: Listing, resolution: int) -> str:
     return digest.hexdigest()
 
 
-def _read(place: Path) -> _Stored | None:
-    """What the cache holds under the key; None where that is nothing, or damaged."""
-    import numpy as np
-
-    try:
-        index = io.read_json(place / "index.json")
-        images = np.load(place / "images.npy", mmap_mode="r", allow_pickle=False)
-    except (DuelError, OSError, ValueError):
-        return None
-    labels = np.array(index["labels"], np.int64) if index["classes"] else None
-    bad = tuple((name, reason) for name, reason in index["bad"])
-    return _Stored(images, labels, index["splits"], tuple(index["classes"]), bad)
-
-
-def _decode(listing: Listing, side: int, place: Path) -> _Stored:
-    """Decode all images into the cache, where the finished folder appears in one step."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
-        try:
-            _write(listing, side, temporary)
-            # Another process may have been faster; then its result is in use and must stay.
-            if _read(place) is None:
-                io.publish_folder(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(
-            f"the decoded images cannot be kept in {place.parent} ({error}): make room there, "
-            "or set XDG_CACHE_HOME to another folder"
-        ) from error
-    stored = _read(place)
-    if stored is None:
-        raise DataError(
-            f"the decoded images in {place} cannot be read back: remove that folder and try again"
-        )
-    return stored
-
-
 def _write(listing: Listing, side: int, folder: Path) -> None:
     """images.npy and index.json. Images pass through a file, one by one: memory does not grow."""
     with tempfile.TemporaryFile(dir=folder) as draft:
@@ -138,14 +77,9 @@ def _write(listing: Listing, side: int, folder: Path) -> None:
         classes, order = classes_of(listing.root, images), _order(listing, images, bad)
         rows = [row for name in SPLITS for row in order[name]]
         channels = 1 if all(is_grey(image.mode) for image in images) else 3
-        _copy(draft, folder / "images.npy", rows, channels, side)
-    index = {
-        "classes": list(classes),
-        "labels": [classes.index(class_of(images[row])) for row in rows] if classes else [],
-        "splits": {name: len(order[name]) for name in SPLITS},
-        "bad": [list(pair) for pair in bad],
-    }
-    io.write_json(folder / "index.json", index)
+        _copy(draft, folder, rows, channels, side)
+    labels = [classes.index(class_of(images[row])) for row in rows] if classes else []
+    write_index(folder, {name: len(order[name]) for name in SPLITS}, classes, labels, bad)
 
 
 def _append(draft: IO[bytes], image: np.ndarray) -> None:
@@ -168,23 +102,13 @@ def _order(listing: Listing, images: tuple[Found, ...], bad: Reasons) -> dict[Sp
     return {name: rows.tolist() for name, rows in chosen.items()}
 
 
-def _copy(draft: IO[bytes], target: Path, rows: list[int], channels: int, side: int) -> None:
-    """An .npy file of the draft's images in the order of `rows`; of grey ones the first channel.
-
-    Written as a stream: the pages of a writable memory map would count as this process's memory.
-    """
-    import numpy as np
-
+def _copy(draft: IO[bytes], folder: Path, rows: list[int], channels: int, side: int) -> None:
+    """The draft's images in the order of `rows`; of grey ones the first channel."""
     plane = side * side
-    header: dict[str, Any] = {
-        "descr": "|u1",
-        "fortran_order": False,
-        "shape": (len(rows), channels, side, side),
-    }
-    with target.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for row in rows:
-            draft.seek(row * 3 * plane)
-            file.write(draft.read(channels * plane))
-        file.flush()
-        os.fsync(file.fileno())
+
+    def image(row: int) -> bytes:
+        draft.seek(row * 3 * plane)
+        return draft.read(channels * plane)
+
+    shape = (len(rows), channels, side, side)
+    write_images(folder, shape, ((place, image(row)) for place, row in enumerate(rows)))

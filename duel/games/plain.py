@@ -8,6 +8,8 @@ from duel.options import options
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from duel.datasets._base import Spec
+    from duel.interface import Interface
     from duel.networks._base import Networks
 
 
@@ -18,8 +20,13 @@ class Plain(Game):
     Goodfellow et al. 2014 (arXiv:1406.2661).
     """
 
-    def real(self, networks: Networks, samples: Tensor) -> tuple[Tensor, ...]:
+    def interface(self, spec: Spec, latent_size: int) -> Interface:
+        from duel.interface import Interface
+
+        return Interface(spec, latent_size)
+
+    def real(self, networks: Networks, samples: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
         return (samples,)
 
-    def fake(self, networks: Networks, latent: Tensor) -> tuple[Tensor, ...]:
+    def fake(self, networks: Networks, latent: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
         return (networks.generator(latent),)

@@ -22,7 +22,8 @@ Need = Literal[
     "features",  # Side.features: of up to `Context.at_most` samples
     "samples",  # Side.samples: the samples themselves, up to as many
     "labels",  # Side.labels on both sides
-    "train",  # Context.train: the training split, embedded and with its labels
+    "truth",  # Side.labels of the real side only
+    "train",  # Context.train: the training split's samples and labels; with "features" also those
     "classes",  # a feature space with class probabilities
     "modes",  # something to count: Context.modes, or labelled images in a space with class probabilities
     "encoder",  # Context.encoder: the model has one
@@ -82,11 +83,15 @@ class Context:
     classes     names of the labels; empty without labels
     seed        of everything random in a metric
     at_most     samples per side for metrics that keep them
-    train       the training split's side (features, samples, labels), for those who need it
+    train       the training split's side (samples, labels; features where they are needed), for those who
+                need it
     trainer     trains a classifier
     modes       the data's modes (`duel.datasets._modes.Modes`), where they are known
     encoder     samples → latent vectors; decoder: latent vectors → samples (both uint8 / [−1, 1] points)
-    untrained   the same two before training, as baseline
+    hidden      samples → the encoder's last hidden layer (n×H), where it is known
+    labelled    the decoder takes labels (int64 n) as its second argument
+    prior       of the latent vectors: "normal", N(0, 1), or "uniform", U(−1, 1)
+    untrained   encoder and decoder before training, as baseline; untrained_hidden: the same for `hidden`
     """
 
     extractor: Extractor
@@ -97,8 +102,12 @@ class Context:
     train: Side | None = None
     modes: Any = None
     encoder: Callable[[np.ndarray], np.ndarray] | None = None
-    decoder: Callable[[np.ndarray], np.ndarray] | None = None
-    untrained: tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None
+    decoder: Callable[..., np.ndarray] | None = None
+    hidden: Callable[[np.ndarray], np.ndarray] | None = None
+    labelled: bool = False
+    prior: str = "normal"
+    untrained: tuple[Callable[[np.ndarray], np.ndarray], Callable[..., np.ndarray]] | None = None
+    untrained_hidden: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class Metric(ABC):
@@ -106,10 +115,12 @@ class Metric(ABC):
 
     needs   what must have been gathered; the evaluation refuses, in one sentence, what is not to be had
     spaces  names of the feature spaces under which the metric may go by its name; empty: any
+    blind   it never looks at the feature space, so that none needs to be trained for it
     """
 
     needs: ClassVar[frozenset[Need]]
     spaces: ClassVar[tuple[str, ...]] = ()
+    blind: ClassVar[bool] = False
 
     @abstractmethod
     def compute(self, name: str, real: Side, fake: Side, context: Context) -> dict[str, Value]:

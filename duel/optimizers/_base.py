@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from duel.options import options
+from duel.schedule import Schedule, values_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Parameter
     from torch.optim import Optimizer as TorchOptimizer
 
 
+@options
 class Optimizer(ABC):
-    """One per player."""
+    """One per player. The player's loss gains l1·Σ|w| + l2/2·Σw² over its weights.
+
+    l1, l2  of these two terms. Weights are parameters with two axes or more: no biases, gains or shifts
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("l1", "l2"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed are numbers from 0")
 
     @abstractmethod
     def build(self, parameters: Iterable[Parameter]) -> TorchOptimizer:
         """torch's optimizer over the player's parameters."""
 
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What torch's parameter groups hold of these options; follows the schedules."""
 
-def check_rate(lr: float) -> None:
-    """ValueError unless the learning rate is a positive finite number."""
-    if not 0 < lr < float("inf"):
+    def weight_penalty(self, parameters: Iterable[Parameter]) -> Tensor | None:
+        """l1·Σ|w| + l2/2·Σw² over the weights, as one number; None where both are 0."""
+        if not (self.l1 or self.l2):
+            return None
+        return _weight_penalty([one for one in parameters if one.dim() > 1], self.l1, self.l2)
+
+
+def _weight_penalty(weights: Sequence[Parameter], l1: float, l2: float) -> Tensor:
+    import torch
+
+    terms = [l1 * weight.abs().sum() + l2 / 2 * weight.square().sum() for weight in weights]
+    return torch.stack(terms).sum()
+
+
+def check_rate(lr: float | Schedule) -> None:
+    """ValueError unless the learning rate is positive and finite; a schedule may end at 0."""
+    lowest = min(values_of(lr))
+    if not lowest >= 0 or max(values_of(lr)) == 0:
         raise ValueError(f"lr is {lr}, allowed are positive numbers")

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from duel.options import options
-from duel.penalties._base import Penalty, Points
+from duel.penalties._base import Penalty, Points, continuous
+from duel.schedule import Schedule
 from duel.xp import Functions
 
 
@@ -14,14 +15,10 @@ class R1(Penalty):
     Mescheder, Geiger, Nowozin 2018 (arXiv:1801.04406), equation 9. `weight` is their γ (10 there).
     """
 
-    weight: float = 10.0
+    weight: float | Schedule = 10.0
 
     def points(self, real: tuple[Any, ...], fake: tuple[Any, ...], rng: Any, xp: Functions) -> Points:
-        return Points(real, (0,))
+        return Points(real, continuous(real))
 
     def value(self, squared_norm: Any, xp: Functions) -> Any:
-        return self.weight / 2 * squared_norm
-
-    def __post_init__(self) -> None:
-        if not self.weight >= 0:
-            raise ValueError(f"weight is {self.weight}, allowed are numbers from 0")
+        return self.weight / 2 * squared_norm  # type: ignore[operator]

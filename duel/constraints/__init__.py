@@ -1,0 +1,1 @@
+"""Constraints: what is done to the discriminator's parameters after each of its updates."""
