@@ -1,0 +1,225 @@
+"""How good do the recipes get at equal numbers of generator updates? Tables over seeds, with intervals.
+
+Each configuration is trained with each seed into a run folder of its own and evaluated on the test split
+(10,000 samples). Rows are appended to OUT/rows.jsonl as they come; a row that is there is not made again, and
+an interrupted run is taken up where it stopped. The table gives the mean over the seeds and its 95 % interval
+(Student's t); nothing is chosen by looking at the results: the last checkpoint counts.
+
+    DUEL_DATA=… python bench/quality.py mnist --out /tmp/mnist [--seeds 0 1 2] [--steps 2500] [--workers 2]
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import duel
+from duel.intervals import t_interval
+
+Changes = dict[str, Any]
+
+
+def both(**options: Any) -> Changes:
+    """The same optimizer options for both players."""
+    return {
+        f"optimizer.{player}.{key}": value
+        for player in ("generator", "discriminator")
+        for key, value in options.items()
+    }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration: what the table calls it, its recipe, what is changed, what is measured."""
+
+    label: str
+    recipe: str
+    changes: Changes = field(default_factory=dict)
+    metrics: tuple[str, ...] = ("fcd", "cs", "modes")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Configurations on one data set, all with the same number of generator updates."""
+
+    data: str
+    steps: int
+    rows: tuple[Row, ...]
+    common: Changes = field(default_factory=dict)
+
+
+WIDTH = {"network.width": 16}
+HOECKLER_WGAN = {"n_critic": 1, "constraints.clip.limit": 0.99, **both(lr=1e-3)}
+LABELLED = ("fcd", "cs", "label-accuracy", "modes")
+TABLES = {
+    "mnist": Table(
+        "mnist",
+        2500,
+        (
+            Row("GAN, SGD with momentum 0.9", "gan", both(name="sgd", lr=0.01, momentum=0.9)),
+            Row("GAN, Adam", "gan"),
+            Row("DCGAN", "dcgan", WIDTH),
+            Row("CGAN", "cgan", WIDTH, LABELLED),
+            Row("CGAN, projection", "cgan", {**WIDTH, "network.condition": "projection"}, LABELLED),
+            Row("WGAN, the paper's values", "wgan", WIDTH),
+            Row("WGAN, Hoeckler's best values", "wgan", {**WIDTH, **HOECKLER_WGAN}),
+            Row("WGAN-GP, 5 critic updates", "wgan-gp", WIDTH),
+            Row("WGAN-GP, 1 critic update", "wgan-gp", {**WIDTH, "n_critic": 1}),
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One configuration with one seed."""
+
+    table: str
+    row: Row
+    seed: int
+    steps: int
+    out: Path
+    threads: int
+    samples: int
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What a row of the file is known by."""
+        return {"table": self.table, "label": self.row.label, "seed": self.seed, "steps": self.steps}
+
+    @property
+    def run(self) -> Path:
+        slug = "".join(c if c.isalnum() else "-" for c in self.row.label)
+        return self.out / f"{self.table}-{slug}-{self.steps}-{self.seed}"
+
+
+def play(job: Job) -> dict[str, Any]:
+    """Train (or go on) and evaluate; the row."""
+    table, began = TABLES[job.table], time.perf_counter()
+    rare = {
+        "sample.every": max(1, job.steps // 5),
+        "checkpoint.every": 500,
+        "log.every": 50,
+        "checkpoint.keep": 1,
+    }
+    changes = {**rare, "threads": job.threads, **table.common, **job.row.changes}
+    with duel.train(
+        job.row.recipe, data=table.data, out=job.run, steps=job.steps, seed=job.seed, changes=changes
+    ) as session:
+        events = [event for event in session if event["event"] in ("step", "end", "start")]
+    seconds = time.perf_counter() - began
+    run = duel.load(job.run)
+    last = list(run.events("step"))[-1]
+    row = {
+        **job.key,
+        "updates_d": last["updates_d"],
+        "images": last["images"],
+        "seconds": round(seconds, 1) if events else None,
+        "reason": run.state["state"],
+        "device": run.provenance["device"],
+        "versions": run.provenance["versions"],
+        "commit": commit(),
+    }
+    if run.state["state"] != "done":
+        return row
+    found = duel.evaluate(run, metrics=list(job.row.metrics), features="classifier", samples=job.samples)
+    return {**row, "metrics": found["metrics"], "classifier": found["provenance"]["features"]["accuracy"]}
+
+
+def commit() -> str:
+    """The commit of this checkout."""
+    said = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return said.stdout.strip() or "unknown"
+
+
+def known(file: Path) -> list[dict[str, Any]]:
+    """The rows so far."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def make(jobs: list[Job], file: Path, workers: int) -> None:
+    """Play the jobs that have no row yet, `workers` at a time; each row is written as it comes."""
+    there = [{key: row[key] for key in ("table", "label", "seed", "steps")} for row in known(file)]
+    waiting = [job for job in jobs if job.key not in there]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        running = {pool.submit(play, job): job for job in waiting}
+        for done in as_completed(running):
+            row = done.result()
+            with file.open("a") as out:
+                out.write(json.dumps(row) + "\n")
+            print(short(row), flush=True)
+
+
+def short(row: dict[str, Any]) -> str:
+    """A row in one line."""
+    numbers = {name: round(entry["value"], 3) for name, entry in row.get("metrics", {}).items()}
+    return f"{row['label']}, seed {row['seed']}: {row['reason']}, {row['seconds']} s, {numbers}"
+
+
+def text(rows: list[dict[str, Any]], table: Table, steps: int) -> str:
+    """The table: mean over the seeds and its interval."""
+    lines = [
+        f"{table.data}, {steps} generator updates each; mean over the seeds, 95 % interval of the mean",
+        "| configuration | seeds | FCD ↓ | CS ↑ | label accuracy ↑ | classes | critic updates | s per run |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in table.rows:
+        mine = [row for row in rows if row["label"] == entry.label and row["steps"] == steps]
+        good = [row for row in mine if "metrics" in row]
+        failed = f" ({len(mine) - len(good)} failed)" if len(mine) > len(good) else ""
+        cells = [cell(good, name) for name in ("fcd", "cs", "label-accuracy", "modes")]
+        updates = str(good[0]["updates_d"]) if good else "–"
+        spent = [row["seconds"] for row in good if row["seconds"]]
+        seconds = f"{statistics.median(spent):.0f}" if spent else "–"
+        lines.append(f"| {entry.label} | {len(good)}{failed} | {' | '.join(cells)} | {updates} | {seconds} |")
+    return "\n".join(lines)
+
+
+def cell(rows: list[dict[str, Any]], name: str) -> str:
+    """Mean and interval of one metric."""
+    values = [row["metrics"][name]["value"] for row in rows if name in row["metrics"]]
+    if not values:
+        return "–"
+    if len(values) < 2 or min(values) == max(values):
+        return f"{values[0]:.3f}"
+    mean, low, high = t_interval(values)
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "") -> None:
+    """Make and print one of the tables."""
+    TABLES.update(tables or {})
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+    parser.add_argument("table", choices=list(TABLES))
+    parser.add_argument("--out", type=Path, required=True, help="folder of rows.jsonl and the run folders")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", help="configurations whose label contains this")
+    given = parser.parse_args()
+    table = TABLES[given.table]
+    steps, file = given.steps or table.steps, given.out / "rows.jsonl"
+    given.out.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        Job(given.table, row, seed, steps, given.out, given.threads, given.samples)
+        for seed in given.seeds
+        for row in table.rows
+        if given.only is None or given.only in row.label
+    ]
+    make(jobs, file, given.workers)
+    print(text(known(file), table, steps))
+
+
+if __name__ == "__main__":
+    main()
