@@ -266,9 +266,9 @@ def test_each_network_has_its_own_norm():
     assert not {"GroupNorm", "BatchNorm2d"} & set(names(networks.discriminator))
 
 
-def test_projection_sums_over_space_and_channel_adds_a_map_to_each_network():
+def test_projection_sees_all_of_the_last_maps_and_channel_adds_a_map_to_each_network():
     projection = built(Dcgan(width=4, condition="projection"), interface(16, classes=3))
-    assert names(projection.discriminator)[-3:] == ["SumPool", "ProjectionHead", "Flatten"]
+    assert names(projection.discriminator)[-3:] == ["Flatten", "ProjectionHead", "Flatten"]
     assert names(projection.generator).count("ConditionalBatchNorm") == 2
     channel = built(Dcgan(width=4), interface(16, 3, classes=3))
     assert names(channel.discriminator)[:2] == ["LabelChannel", "Conv2d 4-4 k4"]

@@ -446,7 +446,9 @@ def test_bigans_dropout_is_used():
 
 @pytest.mark.parametrize("network", [Bigan(width=2, label_size=7), BiganDense(hidden=(8, 8), label_size=7)])
 def test_the_label_size_is_used(network):
-    networks = build(network, images(32), generator_classes=3, discriminator_classes=3)
+    found = case(network, images(32), generator_classes=3, discriminator_classes=3)
+    networks = found.build()
+    play(networks, found.interface)
     for module in (networks.generator, networks.discriminator):
         assert [layer.embedding_dim for layer in blocks(module, nn.Embedding)] == [7]
 

@@ -99,7 +99,9 @@ class Bigan(Convolutional):
         for number, (kernel, stride, times) in enumerate(_DOWN):
             maps = times * self.width
             x_path += [
-                nn.Conv2d(channels, maps, kernel, stride, bias=number == 0),
+                nn.Conv2d(
+                    channels, maps, kernel, stride, bias=number == 0 or self.discriminator_norm == "none"
+                ),
                 *(_layers.normalising(self.discriminator_norm, maps) if number else []),
                 nn.LeakyReLU(self.slope),
                 nn.Dropout2d(self.dropout),

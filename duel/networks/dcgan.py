@@ -124,9 +124,12 @@ class Dcgan(Convolutional, Linear):
             width *= 2
         if self.condition == "projection" and (classes or interface.generator_classes):
             # a game that asks the discriminator for the class has no labels here: the head is linear then
+            # all of the last maps, as the unconditional last convolution sees them: summed over space, two
+            # layers of local features do not know a digit
+            features = width * start * start
             layers += [
-                _layers.SumPool(),
-                _layers.ProjectionHead(width, interface.outputs, classes, norm),
+                nn.Flatten(),
+                _layers.ProjectionHead(features, interface.outputs, classes, norm),
             ]
         else:
             last = nn.Conv2d(width, interface.outputs, start, bias=_edge_bias(norm))
