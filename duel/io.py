@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -102,6 +103,21 @@ def publish_folder(temporary: Path, final: Path) -> None:
         shutil.rmtree(final)
     os.replace(temporary, final)
     sync_folder(final.parent)
+
+
+def make_folder(place: Path, write: Callable[[Path], None], is_there: Callable[[], bool]) -> None:
+    """Fill a new folder with `write` and give it the name `place` in one step.
+
+    Where another process was faster (`is_there()`), its result is in use and stays. Raises OSError.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
+    try:
+        write(temporary)
+        if not is_there():
+            publish_folder(temporary, place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256(content: bytes) -> str:

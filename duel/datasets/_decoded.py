@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,15 +69,7 @@ def read(place: Path) -> Stored | None:
 
 def _make(place: Path, write: Callable[[Path], None]) -> Stored:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
-        try:
-            write(temporary)
-            # Another process may have been faster; then its result is in use and must stay.
-            if read(place) is None:
-                io.publish_folder(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        io.make_folder(place, write, lambda: read(place) is not None)
     except OSError as error:
         raise DataError(
             f"the decoded images cannot be kept in {place.parent} ({error}): make room there, "

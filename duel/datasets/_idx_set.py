@@ -29,6 +29,17 @@ class Published:
     classes: tuple[str, ...]
 
 
+MNIST = Published(
+    name="mnist",
+    url="https://ossci-datasets.s3.amazonaws.com/mnist/",
+    train_images="f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    train_labels="d53e105ee54ea40749a09fcbcd1e9432",
+    test_images="9fb629c4189551a2d022fa330f9573f3",
+    test_labels="ec29112dd5afa0611ce80d1b7f02629c",
+    classes=tuple("0123456789"),
+)
+
+
 def load_idx_set(published: Published, resolution: int | None, fit: str) -> Data:
     """uint8 N×1×28×28 (or the resolution); validation is the last 5,000 of train, not trained on."""
     train = _part(published, "train", published.train_images, published.train_labels)

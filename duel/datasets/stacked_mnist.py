@@ -5,21 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duel.datasets._base import SPLITS, Data, ImageSet, Spec, Split, fingerprint
-from duel.datasets._idx_set import Published, load_idx_set
+from duel.datasets._idx_set import MNIST as _PUBLISHED
+from duel.datasets._idx_set import load_idx_set
 from duel.options import options
 
 if TYPE_CHECKING:
     import numpy as np
 
-_PUBLISHED = Published(
-    name="mnist",
-    url="https://ossci-datasets.s3.amazonaws.com/mnist/",
-    train_images="f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    train_labels="d53e105ee54ea40749a09fcbcd1e9432",
-    test_images="9fb629c4189551a2d022fa330f9573f3",
-    test_labels="ec29112dd5afa0611ce80d1b7f02629c",
-    classes=tuple("0123456789"),
-)
 _SEED = 20161107  # of the data themselves: they are the same in every run, whatever the run's seed
 _HELD_OUT = 10_000
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,18 +90,14 @@ def _accuracy(classifier: TrainedClassifier, split: Split) -> float | None:
 
 def _keep(place: Path, found: _Found, data: Data, trainer: ClassifierTrainer) -> None:
     """Put weights and index into the cache, where the finished folder appears in one step."""
+
+    def write(folder: Path) -> None:
+        io.write_atomic(folder / "weights.safetensors", found.classifier.to_bytes())
+        index = {"digest": found.classifier.digest, "accuracy": found.accuracy}
+        io.write_json(folder / "index.json", index)
+
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
-        try:
-            io.write_atomic(temporary / "weights.safetensors", found.classifier.to_bytes())
-            index = {"digest": found.classifier.digest, "accuracy": found.accuracy}
-            io.write_json(temporary / "index.json", index)
-            # Another process may have been faster; then its result is in use and must stay.
-            if _read(place, data, trainer) is None:
-                io.publish_folder(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        io.make_folder(place, write, lambda: _read(place, data, trainer) is not None)
     except OSError as error:
         raise DataError(
             f"the trained classifier cannot be kept in {place.parent} ({error}): make room there, "
