@@ -57,11 +57,19 @@ class Table:
     columns: tuple[str, ...] = ("fcd", "cs", "label-accuracy", "modes")
 
 
+EVIDENCE = Path(__file__).resolve().parents[1] / "docs" / "evidence"
 WIDTH = {"network.width": 16}
 NARROW = {**WIDTH, **both(lr=1e-3)}  # so few feature maps need a larger rate: 2e-4 gave FCD 20.9, 1e-3 9.8
 HOECKLER_WGAN = {"n_critic": 1, "constraints.clip.limit": 0.99, **both(lr=1e-3)}
 LABELLED = ("fcd", "cs", "label-accuracy", "modes")
+POINTS = tuple(
+    Row(label, str(EVIDENCE / f"points-{name}.toml"), {}, ("modes",), None)
+    for label, name in (("WGAN-GP, dense", "wgan-gp"), ("R3GAN, dense", "r3gan"))
+)
+COUNTED = ("modes", "modes-high-quality")
 TABLES = {
+    "ring": Table("ring", 8000, POINTS, {}, COUNTED),
+    "grid": Table("grid", 8000, POINTS, {}, COUNTED),
     "mnist": Table(
         "mnist",
         2500,
