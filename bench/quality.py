@@ -68,8 +68,8 @@ POINTS = tuple(
 )
 COUNTED = ("modes", "modes-high-quality")
 TABLES = {
-    "ring": Table("ring", 8000, POINTS, {}, COUNTED),
-    "grid": Table("grid", 8000, POINTS, {}, COUNTED),
+    "ring": Table("ring", 5000, POINTS, {}, COUNTED),
+    "grid": Table("grid", 5000, POINTS, {}, COUNTED),
     "mnist": Table(
         "mnist",
         2500,
@@ -78,16 +78,25 @@ TABLES = {
             Row("GAN, Adam", "gan"),
             Row("DCGAN", "dcgan", NARROW),
             Row("CGAN", "cgan", NARROW, LABELLED),
-            Row("CGAN, projection", "cgan", {**NARROW, "network.condition": "projection"}, LABELLED),
-            Row("WGAN, the paper's values", "wgan", WIDTH),
             Row("WGAN, Hoeckler's best values", "wgan", {**WIDTH, **HOECKLER_WGAN}),
-            Row("WGAN-GP, 5 critic updates", "wgan-gp", NARROW),
             Row("WGAN-GP, 1 critic update", "wgan-gp", {**NARROW, "n_critic": 1}),
+        ),
+    ),
+    "mnist-more": Table(
+        "mnist",
+        2500,
+        (
+            Row("CGAN, projection", "cgan", {**NARROW, "network.condition": "projection"}, LABELLED),
+            Row("AC-GAN", "acgan", NARROW, LABELLED),
+            Row("SNGAN", "sngan", NARROW),
+            Row("LSGAN", "lsgan", NARROW),
+            Row("WGAN, the paper's values", "wgan", WIDTH),
+            Row("WGAN-GP, 5 critic updates", "wgan-gp", NARROW),
         ),
     ),
     "bigan": Table(
         "mnist",
-        3000,
+        1500,
         tuple(
             Row(
                 f"noise {'on' if noise else 'off'}, reparametrisation {'on' if again else 'off'}",
@@ -99,7 +108,7 @@ TABLES = {
             for noise in (True, False)
             for again in (True, False)
         ),
-        {"network.width": 8, "batch_size": 128},
+        {"network.width": 8, "batch_size": 64, **both(lr=1e-3)},
         ("knn-latent", "knn-hidden", "knn-reconstruction", "reconstruction"),
     ),
 }
