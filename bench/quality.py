@@ -21,6 +21,7 @@ from typing import Any
 
 import duel
 from duel.intervals import t_interval
+from duel.io import sha256
 from duel.recipe import parse_change
 
 Changes = dict[str, Any]
@@ -131,12 +132,21 @@ class Job:
     @property
     def key(self) -> dict[str, Any]:
         """What a row of the file is known by."""
-        return {"table": self.table, "label": self.row.label, "seed": self.seed, "steps": self.steps}
+        known = {"table": self.table, "label": self.row.label, "seed": self.seed, "steps": self.steps}
+        return {**known, "settings": self.settings}
+
+    @property
+    def settings(self) -> str:
+        """A hash of all that was set: a row made with other settings is another row."""
+        recipe = Path(self.row.recipe)
+        content = recipe.read_text() if recipe.is_file() else self.row.recipe
+        told = [content, self.data, {**self.common, **self.row.changes}, self.row.metrics, self.samples]
+        return sha256(json.dumps(told, sort_keys=True).encode())[:8]
 
     @property
     def run(self) -> Path:
         slug = "".join(c if c.isalnum() else "-" for c in self.row.label)
-        return self.out / f"{self.table}-{slug}-{self.steps}-{self.seed}"
+        return self.out / f"{self.table}-{slug}-{self.steps}-{self.seed}-{self.settings}"
 
 
 def play(job: Job) -> dict[str, Any]:
@@ -155,7 +165,8 @@ def play(job: Job) -> dict[str, Any]:
         events = [event for event in session if event["event"] in ("step", "end", "start")]
     seconds = time.perf_counter() - began
     run = duel.load(job.run)
-    last = list(run.events("step"))[-1]
+    none_yet = {"updates_d": 0, "images": 0}  # it diverged at once
+    last = [none_yet, *run.events("step")][-1]
     row = {
         **job.key,
         "updates_d": last["updates_d"],
@@ -188,8 +199,7 @@ def known(file: Path) -> list[dict[str, Any]]:
 
 def make(jobs: list[Job], file: Path, workers: int) -> None:
     """Play the jobs that have no row yet, `workers` at a time; each row is written as it comes."""
-    there = [{key: row[key] for key in ("table", "label", "seed", "steps")} for row in known(file)]
-    waiting = [job for job in jobs if job.key not in there]
+    waiting = [job for job in jobs if not any(is_of(row, job) for row in known(file))]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = {pool.submit(play, job): job for job in waiting}
         for done in as_completed(running):
@@ -197,6 +207,11 @@ def make(jobs: list[Job], file: Path, workers: int) -> None:
             with file.open("a") as out:
                 out.write(json.dumps(row) + "\n")
             print(short(row), flush=True)
+
+
+def is_of(row: dict[str, Any], job: Job) -> bool:
+    """Whether a row is this job's."""
+    return all(row.get(name) == value for name, value in job.key.items())
 
 
 def short(row: dict[str, Any]) -> str:
@@ -235,7 +250,7 @@ def cell(rows: list[dict[str, Any]], name: str) -> str:
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
-def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "") -> None:
+def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "", threads: int = 1) -> None:
     """Make and print one of the tables."""
     tables = tables or TABLES
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
@@ -245,7 +260,7 @@ def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "
     parser.add_argument("--steps", type=int)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--only", help="configurations whose label contains this")
     given = parser.parse_args()

@@ -276,7 +276,7 @@ def _subjects(run: Run, data: str | Path | None, split: SplitName) -> _Subjects:
 
 
 def _fitting(run: Run, data: str | Path | None) -> DataSet:
-    """The run's own data set, or another one at the run's resolution."""
+    """The run's own data set, or another one at the run's resolution, fitted in the run's way."""
     own = run.recipe.data
     if data is None or _is_own(run, data):
         return own
@@ -284,6 +284,8 @@ def _fitting(run: Run, data: str | Path | None) -> DataSet:
     sized: Any = found
     if run.spec.kind == "image" and "resolution" in {field.name for field in fields(sized)}:
         found = replace(sized, resolution=run.spec.shape[-1])
+        if getattr(own, "fit", "resize") == "pad":
+            found = replace(found, fit="pad")
     return found
 
 

@@ -53,8 +53,9 @@ class Optimizers:
 class Ema:
     """An average of the generator's (and the encoder's) weights over the steps, to sample with.
 
-    average ← d·average + (1 − d)·weights after step t, with d = min(decay, (1 + t)/(10 + t)), so that the
-    initial weights are soon forgotten; batch norm's statistics are taken over as they are.
+    average ← d·average + (1 − d)·weights after each step, with d = min(decay, (1 + t)/(10 + t)) where t
+    counts the steps before it, so that the initial weights are soon forgotten. Batch norm's statistics are
+    taken over as they are.
 
     decay  0.999, say; a number or a schedule. 0: no average is kept
     """
@@ -565,8 +566,17 @@ def _range_problems(recipe: Recipe) -> list[str]:
         for key in _AT_LEAST_ONE
         if key in flat and not 1 <= flat[key] <= _AT_MOST.get(key, _LIMIT)
     ]
+    for player in ("generator", "discriminator"):
+        if flat.get(f"optimizer.{player}.lr") == 0:
+            problems.append(f"optimizer.{player}.lr is 0, allowed are positive numbers")
     if not flat.get("network.init_std", 1.0) > 0:
         problems.append(f"network.init_std is {flat['network.init_std']}, allowed are positive numbers")
+    kinds = [flat[key] for key in ("network.init_conv", "network.init_linear") if key in flat]
+    if flat.get("network.init_std", 0.02) not in (0.02, 0.0) and "normal" not in kinds:
+        problems.append(
+            f"network.init_std is {flat['network.init_std']}, but no initial weights are normal with that "
+            "spread: set network.init_conv or network.init_linear to normal, too"
+        )
     if not 0 <= recipe.seed <= LARGEST_SEED:
         problems.append(f"seed is {recipe.seed}, allowed are integers from 0 to {LARGEST_SEED}")
     if isinstance(recipe.n_critic, Schedule) and not _counts(recipe.n_critic):

@@ -38,7 +38,8 @@ _FRAMES = 8  # pictures on the film strip
 def _best(values: list[Event]) -> int:
     """The position of the best of a metric's events; of equal ones the first."""
     sign = 1 if values[0]["better"] == "lower" else -1
-    return min(range(len(values)), key=lambda number: sign * values[number]["value"])
+    ranks = [sign * event["value"] if math.isfinite(event["value"]) else math.inf for event in values]
+    return ranks.index(min(ranks))
 
 
 class Session:
@@ -298,12 +299,31 @@ def check(recipe: Recipe) -> Data:
     recipe.network.check(interface)
     for augmentation in recipe.augmentations:
         augmentation.check(data.spec)
+        if augmentation.adapts and recipe.objective.boundary is None:
+            raise RecipeError(
+                "an augmentation that adapts to the discriminator's certainty needs an objective whose "
+                "logits say real or fake by themselves: use objective.name=non-saturating, hinge or "
+                "least-squares, or augmentations=diffaugment"
+            )
     with torch.device("meta"):  # shapes only: nothing is allocated
         networks = recipe.network.modules(interface)
+    _check_initial_weights(recipe, networks)
     _check_discriminator(recipe, networks.discriminator)
     _check_memory(recipe, data, networks)
     _evaluator(recipe, data)
     return data
+
+
+def _check_initial_weights(recipe: Recipe, networks: Networks) -> None:
+    """RecipeError where they are asked for of a type of layer that no network has."""
+    from torch import nn
+
+    layers = [layer for module in networks.named().values() for layer in module.modules()]
+    if recipe.network.init_linear != "paper" and not any(isinstance(one, nn.Linear) for one in layers):
+        raise RecipeError(
+            f"network.init_linear is {recipe.network.init_linear}, but these networks have no fully "
+            'connected layer: use network.init_conv, or leave it at "paper"'
+        )
 
 
 def _check_discriminator(recipe: Recipe, discriminator: Module) -> None:
@@ -358,7 +378,9 @@ def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
     """
     now = start(recipe, data)
     _timed_step(recipe, now)
-    seconds = _timed_step(recipe, now)
+    total = recipe.total_steps(len(data.splits["train"]))
+    # n_critic may follow a schedule: what the first step costs, times the mean step's share of its updates
+    seconds = _timed_step(recipe, now) * recipe.drawn(total) / (total * recipe.drawn(1))
     modules = [*now.networks.named().values(), *now.average.values()]
     parameters = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
     disk = 3 * parameters * (recipe.checkpoint.keep + 1)  # weights and two moments; one more while replacing

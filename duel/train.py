@@ -43,6 +43,7 @@ class Training:
     average        the averaged second player by module name; empty where the recipe keeps no average
     updates_d      how often the discriminator was updated
     augmentations  the state of each augmentation
+    latent         draws the latent vectors; places: where penalties look
     scheduled      whether any number of the recipe follows a schedule
     """
 
@@ -56,6 +57,7 @@ class Training:
     train: Split
     batches: Batches
     latent: np.random.Generator
+    places: np.random.Generator
     scheduled: bool
 
 
@@ -85,6 +87,7 @@ def start(recipe: Recipe, data: Data) -> Training:
         train=train,
         batches=Batches(train.samples, size, recipe.seed),
         latent=streams.stream(recipe.seed, "latent"),
+        places=streams.stream(recipe.seed, "latent", 1),
         scheduled=schedule.is_scheduled(recipe),
     )
 
@@ -148,11 +151,10 @@ def _draw(recipe: Recipe, now: Training) -> Batch:
     labels = None
     if recipe.game.labels:
         assert now.train.labels is not None
-        labels = torch.from_numpy(now.train.labels[rows]).to(recipe.device)
+        labels = _moved(now.train.labels[rows], recipe.device)
     latent = streams.draw_latent(now.latent, len(rows), recipe.latent.size, recipe.latent.prior)
-    return Batch(
-        _to_device(now.train.samples[rows], recipe.device), labels, torch.from_numpy(latent).to(recipe.device)
-    )
+    samples = _to_device(now.train.samples[rows], recipe.device)
+    return Batch(samples, labels, _moved(latent, recipe.device))
 
 
 def _update_discriminator(
@@ -179,8 +181,10 @@ def _update_discriminator(
 
     losses, of_real, of_fake = zip(*seen, strict=True)
     real_all = torch.cat(of_real).detach()
+    undecided = recipe.objective.boundary or 0.0
     now.augmentations = [
-        one.adapt(state, real_all) for one, state in zip(recipe.augmentations, now.augmentations, strict=True)
+        one.adapt(state, real_all - undecided)
+        for one, state in zip(recipe.augmentations, now.augmentations, strict=True)
     ]
     return tuples, {
         "loss_d": torch.stack(losses).mean().detach() + extra,
@@ -214,9 +218,8 @@ def _update_generator(
     now.optimizer_g.zero_grad()
     for number, part in enumerate(batch.parts(recipe.accumulate)):
         real, fake = tuples[number] if tuples is not None else _tuples(recipe, now, part)
-        fake_output = _output(recipe, now, fake)
+        real_logits, fake_output = _seen_by_generator(recipe, now, real, fake)
         fake_logits = recipe.game.logits(fake_output)
-        real_logits = _real_logits_for_generator(recipe, now, real)
         loss = recipe.objective.generator_loss(real_logits, fake_logits, torch_functions()).mean()
         term = recipe.game.generator_term(fake_output, part.labels)
         if term is not None:
@@ -233,12 +236,23 @@ def _update_generator(
     }
 
 
-def _real_logits_for_generator(recipe: Recipe, now: Training, real: Terms) -> Tensor | None:
-    """With a gradient where an encoder made the tuple; without where it is only compared with."""
-    if not (recipe.game.encodes or recipe.objective.relativistic):
-        return None
-    with torch.set_grad_enabled(recipe.game.encodes):
-        return recipe.game.logits(_output(recipe, now, real))
+def _seen_by_generator(
+    recipe: Recipe, now: Training, real: Terms, fake: Terms
+) -> tuple[Tensor | None, Tensor]:
+    """The real logits, where the player's loss looks at them, and the output for the fake tuple.
+
+    The real ones have a gradient where an encoder made the tuple; elsewhere they are only compared with.
+    """
+    encodes = recipe.game.encodes
+    looks = encodes or recipe.objective.relativistic
+    if recipe.joint_pass:
+        real_output, fake_output = _compare(recipe, now, real if encodes else _detached(real), fake)
+        return (recipe.game.logits(real_output) if looks else None), fake_output
+    fake_output = _output(recipe, now, fake)
+    if not looks:
+        return None, fake_output
+    with torch.set_grad_enabled(encodes):
+        return recipe.game.logits(_output(recipe, now, real)), fake_output
 
 
 def _weight_penalty(options: OptimizerOptions, parameters: Any) -> Tensor | float:
@@ -271,12 +285,15 @@ def _compare(recipe: Recipe, now: Training, real: Terms, fake: Terms) -> tuple[T
     return real_output, fake_output
 
 
-def _output(recipe: Recipe, now: Training, terms: Terms) -> Tensor:
-    """The discriminator's output for a tuple whose samples are augmented on the way in."""
+def _output(recipe: Recipe, now: Training, terms: Terms, mixed: bool = True) -> Tensor:
+    """The discriminator's output for a tuple whose samples are augmented on the way in.
+
+    `mixed`: in the recipe's precision; else in float32.
+    """
     samples = terms[0]
     for augmentation, state in zip(recipe.augmentations, now.augmentations, strict=True):
         samples = augmentation.apply(samples, state)
-    with _precision(recipe):
+    with _precision(recipe) if mixed else contextlib.nullcontext():
         output = now.networks.discriminator(samples, *terms[1:])
     return _whole(output)
 
@@ -293,12 +310,12 @@ def _whole(value: Tensor) -> Tensor:
 
 
 def _penalty(recipe: Recipe, penalty: Penalty, now: Training, real: Terms, fake: Terms) -> Tensor:
-    """The penalty's value (N,) at its points."""
+    """The penalty's value (N,) at its points: of the function that is trained, augmentations included."""
     xp = torch_functions()
-    points = penalty.points(real, fake, now.latent, xp)
+    points = penalty.points(real, fake, now.places, xp)
 
     def logits(*terms: Tensor) -> Tensor:
-        return recipe.game.logits(now.networks.discriminator(*terms))
+        return recipe.game.logits(_output(recipe, now, terms, mixed=False))
 
     squared = squared_gradient_norm(logits, points.elements, points.differentiated)
     return penalty.value(squared, xp)  # type: ignore[no-any-return]
@@ -341,9 +358,15 @@ def _update_average(recipe: Recipe, now: Training) -> None:
             buffer.copy_(value)
 
 
+def _moved(array: np.ndarray, device: str | None) -> Tensor:
+    """The array as a tensor on the device; the host does not wait for the copy."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor
+
+
 def _to_device(samples: np.ndarray, device: str) -> Tensor:
     """A batch as float32 in [−1, 1]: images from uint8 and channels-last, points as they are."""
-    batch = torch.from_numpy(samples).to(device)
+    batch = _moved(samples, device)
     if batch.dtype != torch.uint8:
         return batch
     return batch.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
@@ -459,7 +482,8 @@ def save(recipe: Recipe, now: Training, run: Run) -> Event:
         "updates_d": now.updates_d,
         "augmentations": [one.tolist() for one in now.augmentations],
         "latent": streams.save(now.latent),
-        "torch": _torch_states(),
+        "places": streams.save(now.places),
+        "torch": _torch_states(recipe.device),
     }
     path = checkpoint.save(run.checkpoints_folder, now.step, tensors, state)
     run.update_state(last=now.step)
@@ -484,7 +508,8 @@ def resume(recipe: Recipe, data: Data, run: Run) -> Training:
     now.updates_d = state["updates_d"]
     now.augmentations = [torch.tensor(one, device=recipe.device) for one in state["augmentations"]]
     streams.restore(now.latent, state["latent"])
-    _restore_torch_states(state["torch"])
+    streams.restore(now.places, state["places"])
+    _restore_torch_states(state["torch"], recipe.device)
     return now
 
 
@@ -495,19 +520,19 @@ def _refuse_nonfinite(tensors: dict[str, dict[str, Tensor]], step: int) -> None:
                 raise NonFiniteError(f"{module}.{name} is not finite at step {step}: {_SICK_ADVICE}")
 
 
-def _torch_states() -> dict[str, str]:
+def _torch_states(device: str | None) -> dict[str, str]:
     """The states of torch's generators, which augmentations and dropout draw from."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if device == "cuda":
         states["cuda"] = torch.cuda.get_rng_state()
     return {device: base64.b64encode(state.numpy().tobytes()).decode() for device, state in states.items()}
 
 
-def _restore_torch_states(states: dict[str, str]) -> None:
+def _restore_torch_states(states: dict[str, str], device: str | None) -> None:
     decoded = {
         device: torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
         for device, text in states.items()
     }
     torch.set_rng_state(decoded["cpu"])
-    if "cuda" in decoded and torch.cuda.is_available():
+    if "cuda" in decoded and device == "cuda":
         torch.cuda.set_rng_state(decoded["cuda"])

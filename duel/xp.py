@@ -45,9 +45,10 @@ def torch_functions() -> Functions:
     from torch.nn import functional
 
     def maximum(x: Any, y: Any) -> torch.Tensor:
-        like = x if isinstance(x, torch.Tensor) else y
-        one, other = (torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in (x, y))
-        return torch.maximum(one, other)
+        if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor):
+            return torch.maximum(x, y)
+        # a number stays on the host
+        return x.clamp(min=y) if isinstance(x, torch.Tensor) else y.clamp(min=x)
 
     def softplus(x: torch.Tensor) -> torch.Tensor:
         # functional.softplus is linear above 20 by default: an error of 2e-9, visible in float64.

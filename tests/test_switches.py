@@ -233,6 +233,24 @@ def test_a_constant_schedule_is_the_constant():
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("values", [[0.001, 0.0], [0.0, 0.001]])
+def test_a_learning_rate_may_start_or_end_at_zero_on_a_schedule_only(values):
+    lr = {"values": values, "at": [0, 2], "shape": "linear"}
+    now = played(resolved("gan", **{"optimizer.generator.lr": lr}), 4)
+    assert now.optimizer_g.param_groups[0]["lr"] == values[1]
+    with pytest.raises(RecipeError, match="lr is 0, allowed are positive numbers"):
+        resolved("gan", **{"optimizer.generator.lr": 0.0})
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["optimizer.generator.lr", "optimizer.discriminator.beta2", "augmentations.noise.sigma",
+     "penalties.r1.weight", "ema.decay"],
+)  # fmt: skip
+def test_every_scheduled_number_may_pass_through_zero(key):
+    played(resolved("gan", **{key: {"values": [0.0, 0.5, 0.0], "at": [0, 2, 4], "shape": "linear"}}), 5)
+
+
 def test_the_noise_level_follows_its_schedule(monkeypatch):
     drawn = []
     original = torch.randn_like
@@ -409,6 +427,48 @@ def test_training_stops_early_when_nothing_gets_better(tmp_path, monkeypatch):
     assert tiny.train(tmp_path / "run", 20, changes=changes) == []
     more = tiny.train(tmp_path / "run", 20, changes={**changes, "evaluate.patience": 4})
     assert more[-1]["step"] > 8
+
+
+@pytest.mark.parametrize(
+    ("objective", "fits"), [("hinge", True), ("wasserstein", False), ("relativistic", False)]
+)
+def test_adaptive_augmentation_needs_an_objective_with_a_boundary(objective, fits):
+    it = resolved("dcgan", objective=objective, augmentations="ada")
+    if fits:
+        check(it)
+    else:
+        with pytest.raises(RecipeError, match="needs an objective whose logits say real or fake"):
+            check(it)
+
+
+def test_adaptive_augmentation_counts_from_the_objectives_boundary():
+    """Least squares is undecided at 0.5: to say 0.4 of everything real is no overfitting."""
+    from duel.augmentations.ada import Ada
+
+    it = resolved("gan", objective="least-squares", **{"augmentations.ada.start": 0.5,
+                  "augmentations.ada.every": 1, "augmentations.ada.speed_images": 100})  # fmt: skip
+    now = start(it, made_data())
+    with torch.no_grad():
+        for parameter in now.networks.discriminator.parameters():
+            parameter.zero_()
+        list(now.networks.discriminator.parameters())[-1].fill_(0.4)
+    play_step(it, now)
+    assert isinstance(it.augmentations[0], Ada)
+    assert now.augmentations[0][0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("dcgan", {"network.slope": -0.2}, "slope is -0.2, allowed are numbers from 0 to 1"),
+        ("gan", {"network.generator_slope": 2.0}, "generator_slope is 2.0"),
+        ("dcgan", {"network.init_std": 0.5}, "no initial weights are normal"),
+        ("dcgan", {"network.init_linear": "normal"}, "no fully connected layer"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_any_work(name, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        check(resolved(name, **changes))
 
 
 def test_patience_without_evaluations_is_refused():

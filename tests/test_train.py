@@ -100,6 +100,40 @@ def test_separate_passes_let_batch_norm_see_real_and_fake_apart():
     assert not math.isclose(results["dcgan", False], results["dcgan", True], rel_tol=1e-4)
 
 
+def test_in_a_joint_pass_the_generator_plays_against_what_the_discriminator_trains():
+    it = tiny_recipe(joint_pass=True)
+    now = start(it, made_data())
+    seen = []
+    now.networks.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    play_step(it, now)
+    discriminators, generators = seen
+    assert torch.equal(discriminators, generators)
+    assert not discriminators.requires_grad
+    assert generators.requires_grad
+
+
+def test_a_penalty_is_about_the_function_that_is_trained_with_its_augmentations():
+    it = tiny_recipe("gan", penalties="r1", **{"augmentations.noise.sigma": 5.0})
+    now = start(it, made_data())
+    spreads = []
+    now.networks.discriminator.register_forward_pre_hook(
+        lambda module, inputs: spreads.append(inputs[0].std().item())
+    )
+    play_step(it, now)
+    assert len(spreads) == 4
+    assert all(spread > 4 for spread in spreads)
+
+
+def test_a_penalty_draws_from_a_stream_of_its_own():
+    drawn = []
+    for penalties in ("none", "interpolated"):
+        it = tiny_recipe("gan", penalties=penalties)
+        now = start(it, made_data())
+        play_step(it, now)
+        drawn.append(now.latent.standard_normal(3))
+    assert np.array_equal(*drawn)
+
+
 def test_a_penalty_is_added_to_the_discriminators_loss():
     without, with_it = (
         play_step(it, start(it, made_data()))["loss_d"].item()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from duel.errors import RecipeError
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class Augmentation(ABC):
-    """Applied to real and fake samples alike, in both players' passes, freshly drawn each time."""
+    """Applied to real and fake samples alike, in both players' passes, freshly drawn each time.
+
+    adapts  training changes its state by what the discriminator says of real samples
+    """
+
+    adapts: ClassVar[bool] = False
 
     def check(self, spec: Spec) -> None:  # noqa: B027 (a default)
         """RecipeError when samples of this kind and shape cannot be changed so. Any can by default."""
@@ -32,6 +37,8 @@ class Augmentation(ABC):
 
     def adapt(self, state: Tensor, real_logits: Tensor) -> Tensor:
         """The state after one of the discriminator's updates, from its logits (N,) of real samples.
+
+        0 means undecided: the engine has subtracted the objective's boundary.
 
         Nothing is read back to the host here: that would make the device wait.
         """

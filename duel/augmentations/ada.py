@@ -41,6 +41,7 @@ class Ada(Augmentation):
     start: float = 0.0
     geometry: bool = True
     color: bool = True
+    adapts = True
 
     def check(self, spec: Spec) -> None:
         need_images("ada", spec)

@@ -60,11 +60,14 @@ def read(place: Path) -> Stored | None:
     try:
         index = io.read_json(place / _INDEX)
         images = np.load(place / _IMAGES, mmap_mode="r", allow_pickle=False)
-    except (DuelError, OSError, ValueError, EOFError):
+        labels = np.array(index["labels"], np.int64) if index["classes"] else None
+        bad = tuple((name, reason) for name, reason in index["bad"])
+        classes, counts = tuple(index["classes"]), {name: index["splits"][name] for name in SPLITS}
+        if sum(counts.values()) != len(images) or (labels is not None and len(labels) != len(images)):
+            return None
+    except (DuelError, OSError, ValueError, EOFError, KeyError, TypeError):
         return None
-    labels = np.array(index["labels"], np.int64) if index["classes"] else None
-    bad = tuple((name, reason) for name, reason in index["bad"])
-    return Stored(images, labels, index["splits"], tuple(index["classes"]), bad, index.get("pixels", ""))
+    return Stored(images, labels, counts, classes, bad, index.get("pixels", ""))
 
 
 def _make(place: Path, write: Callable[[Path], None]) -> Stored:

@@ -192,12 +192,7 @@ def _pixels(content: bytes, name: str, side: int, fit: str) -> bytes:
     """The uint8 3×side×side of one image file."""
     import numpy as np
 
-    image = photo(content, name, ("JPEG", "PNG"))
-    if image.size != _SIZE:
-        raise DataError(
-            f"{name} has {image.width}×{image.height} pixels, expected {_SIZE[0]}×{_SIZE[1]}: get the "
-            f"aligned and cropped images ({_ZIP})"
-        )
+    image = photo(content, name, ("JPEG", "PNG"), _SIZE)
     face: np.ndarray = np.asarray(image.crop(_CROP)).transpose(2, 0, 1)
     return bytes(fit_images(face[None], side, fit).tobytes())
 

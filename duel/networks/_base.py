@@ -118,6 +118,12 @@ class Linear(Network):
     init_std: float = 0.02
 
 
+def check_slope(slope: float, name: str = "slope") -> None:
+    """ValueError for a slope of LeakyReLU outside 0 (ReLU) to 1 (nothing bends)."""
+    if not 0 <= slope <= 1:
+        raise ValueError(f"{name} is {slope}, allowed are numbers from 0 to 1")
+
+
 def need_images(name: str, interface: Interface) -> None:
     """RecipeError for points."""
     if interface.spec.kind != "image":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from duel.errors import RecipeError
 from duel.networks import _encoder
-from duel.networks._base import Convolutional, need_images
+from duel.networks._base import Convolutional, check_slope, need_images
 from duel.options import options
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Bigan(Convolutional):
     label_size: int = 50
 
     def __post_init__(self) -> None:
+        check_slope(self.slope)
         for name in ("width", "label_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed are integers from 1")

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from duel.networks import _encoder
-from duel.networks._base import Linear
+from duel.networks._base import Linear, check_slope
 from duel.options import options
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class BiganDense(Linear):
     label_size: int = 50
 
     def __post_init__(self) -> None:
+        check_slope(self.slope)
         if len(self.hidden) < 2 or min(self.hidden) < 1:
             raise ValueError(f"hidden is {list(self.hidden)}, allowed are two or more integers from 1")
         if self.label_size < 1:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from duel.errors import RecipeError
 from duel.networks import _init
-from duel.networks._base import Convolutional, Linear, need_images, no_encoder
+from duel.networks._base import Convolutional, Linear, check_slope, need_images, no_encoder
 from duel.networks._sides import seed_side
 from duel.options import options
 
@@ -54,6 +54,7 @@ class Dcgan(Convolutional, Linear):
     condition: Literal["channel", "projection"] = "channel"
 
     def __post_init__(self) -> None:
+        check_slope(self.slope)
         if self.width < 1:
             raise ValueError(f"width is {self.width}, allowed are integers from 1")
         if not 0 <= self.dropout < 1:

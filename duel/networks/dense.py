@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from duel.networks import _init
-from duel.networks._base import Linear, no_encoder
+from duel.networks._base import Linear, check_slope, no_encoder
 from duel.options import options
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Dense(Linear):
     label_size: int = 50
 
     def __post_init__(self) -> None:
+        check_slope(self.slope)
+        check_slope(self.generator_slope, "generator_slope")
         for name in ("generator_hidden", "discriminator_hidden"):
             sizes = getattr(self, name)
             if not sizes or min(sizes) < 1:

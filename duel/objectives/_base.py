@@ -13,6 +13,7 @@ class Objective(ABC):
 
     probabilistic  the logits' sigmoid is a probability of being real (then D(x) is logged as such)
     relativistic   the generator's loss compares fake logits with real ones
+    boundary       the logit at which the discriminator is undecided; None where a logit alone says nothing
 
     Logits come as arrays of shape (N,); `xp` is the table of functions for their kind (`duel.xp`).
     No array library is imported here, so the same formula runs on every engine.
@@ -20,6 +21,7 @@ class Objective(ABC):
 
     probabilistic: ClassVar[bool] = True
     relativistic: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.0
 
     @abstractmethod
     def discriminator_loss(self, real: Any, fake: Any, xp: Functions) -> Any:

@@ -18,6 +18,7 @@ class LeastSquares(Objective):
 
     smoothing: float = 1.0
     probabilistic = False
+    boundary = 0.5
 
     def discriminator_loss(self, real: Any, fake: Any, xp: Functions) -> Any:
         return (real - self.smoothing) ** 2 / 2 + fake**2 / 2

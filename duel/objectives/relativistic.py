@@ -16,6 +16,7 @@ class Relativistic(Objective):
     """
 
     probabilistic = False
+    boundary = None
     relativistic = True
 
     def discriminator_loss(self, real: Any, fake: Any, xp: Functions) -> Any:

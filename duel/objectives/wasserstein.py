@@ -16,6 +16,7 @@ class Wasserstein(Objective):
     """
 
     probabilistic = False
+    boundary = None
 
     def discriminator_loss(self, real: Any, fake: Any, xp: Functions) -> Any:
         return fake - real

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from duel.options import options
-from duel.penalties._base import Penalty, Points, continuous, uniform
+from duel.penalties._base import Penalty, Points, continuous, uniform, uniform_per_sample
 from duel.schedule import Schedule
 from duel.xp import Functions
 
@@ -12,8 +12,9 @@ from duel.xp import Functions
 class Dragan(Penalty):
     """The gradient's norm should be 1 around the real samples (DRAGAN).
 
-    Kodali et al. 2017 (arXiv:1705.07215): `weight`·(‖∇D(x + δ)‖ − 1)². As in the authors' code, δ is
-    uniform noise between 0 and `spread` standard deviations of the batch, drawn for each pixel.
+    Kodali et al. 2017 (arXiv:1705.07215): `weight`·(‖∇D(x + α·δ)‖ − 1)². As in the authors' code, δ is
+    uniform noise between 0 and `spread` standard deviations of the batch, drawn for each pixel, and α is
+    uniform between 0 and 1, drawn for each sample.
 
     weight  λ, 10 in the paper
     spread  0.5 in the authors' code
@@ -28,7 +29,8 @@ class Dragan(Penalty):
         for number in chosen:
             x = real[number]
             deviation = xp.mean((x - xp.mean(x)) ** 2) ** 0.5
-            elements[number] = x + self.spread * deviation * uniform(x, rng)
+            length = self.spread * deviation * uniform_per_sample(x, rng)
+            elements[number] = x + length * uniform(x, rng)
         return Points(tuple(elements), chosen)
 
     def value(self, squared_norm: Any, xp: Functions) -> Any:
