@@ -35,7 +35,7 @@ class Quiet:
 
     def event(self, event: Event) -> None:
         """Show one event."""
-        if event["event"] == "warning" or event.get("reason") == "nonfinite":
+        if event["event"] == "warning" or event.get("reason") in ("nonfinite", "stopped"):
             print(f"duel: {event['message']}", file=sys.stderr)
 
     def finished_already(self) -> None:
@@ -161,7 +161,10 @@ def end_text(event: Event, session: Session) -> str:
 
 def program() -> str:
     """How the command was called, so that it can be called again: `duel` where the shell finds it."""
-    return "duel" if shutil.which("duel") else shlex.quote(sys.argv[0])
+    if shutil.which("duel"):
+        return "duel"
+    as_module = sys.argv[0].endswith("__main__.py")
+    return f"{shlex.quote(sys.executable)} -m duel" if as_module else shlex.quote(sys.argv[0])
 
 
 def printable(text: str) -> str:

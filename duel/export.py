@@ -5,8 +5,10 @@ Everything is checked before anything is computed, and each file is written whol
 
 from __future__ import annotations
 
+import errno
 import io as bytes_io
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -54,6 +56,7 @@ def write_samples(
         _need_images(run, "write FILE.png or FILE.npz")
         if out.is_dir() and any(out.iterdir()):
             raise InputError(f"--out {out} holds other files: name a folder that is new or empty")
+    _check_count(run, n, sheet=suffix == ".png")
     if suffix == ".png":
         _write(out, pictures.png(_sheet(run, n, seed, checkpoint, label, weights)))
         return out
@@ -396,6 +399,19 @@ def _need_images(run: Run, advice: str) -> None:
         raise InputError(f"{run.path} makes points, which have no single pictures: {advice}")
 
 
+def _check_count(run: Run, n: int, sheet: bool) -> None:
+    """InputError for more samples than a sheet, or this machine's memory, can hold."""
+    if sheet:
+        _at_most(n)
+    needed = 8 * n * math.prod(run.spec.shape)  # the samples in float32, and what a file is made from
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InputError(
+            f"{n} samples would take at least {needed / 1e9:.0f} GB, this machine has {there / 1e9:.0f} GB: "
+            "ask for fewer, with several seeds"
+        )
+
+
 def _at_most(tiles: int) -> None:
     if tiles > _MOST_TILES:
         raise InputError(f"a sheet of {tiles:,} images was asked for, allowed are at most {_MOST_TILES:,}")
@@ -417,8 +433,13 @@ def _enlarged(images: np.ndarray) -> np.ndarray:
 
 
 def _write(out: Path, content: bytes) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    io.write_atomic(out, content)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        io.write_atomic(out, content)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"--out {out} cannot be written ({error.strerror}): choose another place") from error
 
 
 def _write_arrays(out: Path, arrays: dict[str, np.ndarray | None]) -> None:

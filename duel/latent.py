@@ -49,12 +49,13 @@ def spherical(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
 def arithmetic(
     base: np.ndarray, plus: np.ndarray | None = None, minus: np.ndarray | None = None
 ) -> np.ndarray:
-    """mean(base) + mean(plus) − mean(minus), float32 1×L, of any numbers of vectors (N×L each).
+    """mean(base) + mean(plus) − mean(minus), float32 1×L, of any numbers of vectors (N×L each, or one of L).
 
     The means of a few vectors that show the same are steadier than single ones. What is not given is 0.
     InputError for arrays of other shapes, or without a vector.
     """
-    base = np.asarray(base, np.float64)
+    base = np.atleast_2d(np.asarray(base, np.float64))
+    plus, minus = (None if each is None else np.atleast_2d(each) for each in (plus, minus))
     for each in (base, plus, minus):
         if each is not None and (np.ndim(each) != 2 or not len(each) or np.shape(each)[1] != base.shape[-1]):
             given = "×".join(map(str, np.shape(each)))

@@ -354,13 +354,20 @@ def _switch(tree: Tree, place: str, name: str) -> None:
         table[last] = {**old, "name": name}
         return
     common = _common_options(_ONE[place], name)
-    table[last] = {"name": name, **{key: value for key, value in old.items() if key in common}}
+    kept = {key: value for key, value in old.items() if key in common and _may_be(common[key], value)}
+    table[last] = {"name": name, **kept}
 
 
-def _common_options(family: str, name: str) -> set[str]:
+def _common_options(family: str, name: str) -> dict[str, str]:
+    """Name → type, as the source writes it, of the options that a variant shares with its family."""
     if name not in catalog.names(family):
-        return set()
-    return {option.name for option in catalog.entry(family, name).options if option.common}
+        return {}
+    return {option.name: option.type for option in catalog.entry(family, name).options if option.common}
+
+
+def _may_be(type_text: str, value: Any) -> bool:
+    """Whether a choice (`Literal[…]`) allows a value; other types are checked later."""
+    return not type_text.startswith("Literal[") or repr(value) in type_text
 
 
 def _variant_list(value: Any) -> Any:
@@ -377,6 +384,11 @@ def _split_element(family: str, element: str) -> tuple[str, str]:
 
 
 def _list_element(tree: Tree, key: str, name: str) -> Tree:
+    if name.isdecimal():
+        raise RecipeError(
+            f"{key}.{name} is no element: those of a list go by their names, such as {key}."
+            f"{catalog.names(_MANY[key])[0]}.OPTION"
+        )
     elements: list[Tree] = tree.setdefault(key, [])
     for element in elements:
         if element.get("name") == name:
@@ -555,7 +567,7 @@ def _sentence(place: str, detail: dict[str, Any]) -> str:
         whole = "an integer" if where == "n_critic" else "a number"
         return f"{where} is {detail['input']!r}, allowed: {whole} or a schedule {_EXAMPLE}"
     allowed = detail["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer")
-    allowed = allowed.replace("a valid ", "a ")
+    allowed = allowed.replace("a valid ", "a ").replace("a tuple", 'a list, such as ["…", "…"]')
     return f"{where} is {detail['input']!r}, allowed: {allowed}"
 
 

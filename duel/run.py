@@ -20,7 +20,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -173,13 +173,13 @@ class Run:
         self,
         latent: np.ndarray,
         *,
-        label: str | int | np.ndarray | None = None,
+        label: str | int | Sequence[str | int] | np.ndarray | None = None,
         checkpoint: str | int = "last",
         weights: Weights = "ema",
     ) -> np.ndarray:
         """Samples for given latent vectors (N×L): images in [0, 1], or points in original units (float32).
 
-        label  of a conditional run, which must be given one: a class for all, or an array of numbers (N)
+        label  of a conditional run, which must be given one: a class for all, or N of them
         """
         import numpy as np
 
@@ -190,6 +190,8 @@ class Run:
         if latent.ndim != 2 or latent.shape[1] != size:
             given = "×".join(map(str, latent.shape))
             raise RunError(f"latent vectors of shape {given} were given, {self.path} takes N×{size}")
+        if isinstance(label, Sequence) and not isinstance(label, str):
+            label = np.array([self.label_number(each) for each in label])
         if not isinstance(label, np.ndarray):
             number = self.label_number(label)
             if number is None and self.conditional:
@@ -279,7 +281,7 @@ class Run:
         if not self.conditional:
             raise RunError(
                 f"{self.path} is not conditional, so a label does not apply: train one with "
-                "game.name=conditional (recipe cgan)"
+                "game.name=conditional (recipe cgan), game.form=auxiliary or game.conditional=true"
             )
         classes = self.spec.classes
         if str(label) in classes:

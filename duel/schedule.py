@@ -34,9 +34,12 @@ class Schedule:
                 "and as many steps"
             )
         if self.at[0] < 0 or any(one >= other for one, other in zip(self.at, self.at[1:], strict=False)):
-            raise ValueError(f"at is {list(self.at)}, allowed are ascending steps from 0")
+            raise ValueError(f"at is {list(self.at)}, allowed are ascending steps, none below 0")
         if self.shape == "exponential" and min(self.values) <= 0:
             raise ValueError(f'values are {list(self.values)}: the shape "exponential" needs positive ones')
+
+    def __str__(self) -> str:
+        return f'{{values = {list(self.values)}, at = {list(self.at)}, shape = "{self.shape}"}}'
 
     def value(self, step: int) -> float:
         """The number at a step (how many steps are done)."""

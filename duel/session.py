@@ -125,7 +125,9 @@ class Session:
                 if event["event"] == "checkpoint":
                     yield from self._evaluation(now.step)
             if now.step < self.total_steps:
-                reason = "stopped" if self._out_of_patience() else "interrupted"
+                reason = "interrupted"
+                if self._out_of_patience():
+                    reason, message = "stopped", self.finished()
         except NonFiniteError as error:
             reason, message = "nonfinite", str(error)
         self.run.update_state(state=reason)
@@ -459,10 +461,12 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     old = run.recipe
     tree = recipes.change(old.to_tree(), changes)
     new = recipes.on_this_machine(recipes.resolve(tree, True))
-    refused = [key for key in recipes.differences(old, new) if key not in recipes.FREE_ON_RESUME]
+    found = recipes.differences(old, new)
+    refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
     if refused:
         free = ", ".join(recipes.FREE_ON_RESUME)
-        raise RunError(f"{path} cannot be taken up with another {', '.join(refused)}: only {free} may change")
+        lines = [f"{key}: the run has {was!r}, now {now!r}" for key, (was, now) in refused.items()]
+        raise RunError("\n  ".join([f"{path} cannot be taken up so: only {free} may change", *lines]))
     data = check(new)
     known = run.provenance["data"]["fingerprint"]
     if data.fingerprint != known:

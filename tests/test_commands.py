@@ -447,6 +447,7 @@ def test_arithmetic_is_that_of_the_means():
     assert (result.shape, result.dtype) == ((1, 7), np.float32)
     np.testing.assert_allclose(result[0], smile.mean(0) + man.mean(0) - woman.mean(0), atol=1e-6)
     np.testing.assert_allclose(latent.arithmetic(smile)[0], smile.mean(0), atol=1e-6)
+    np.testing.assert_allclose(latent.arithmetic(smile[0], man[0])[0], smile[0] + man[0], atol=1e-6)
     np.testing.assert_allclose(latent.arithmetic(smile, man, man)[0], smile.mean(0), atol=1e-6)
 
 
@@ -456,7 +457,7 @@ def test_latent_vectors_of_other_shapes_are_refused():
         lambda: latent.spherical(normal(2)[0], normal(2)[0], 4),
         lambda: latent.linear(normal(2), normal(2), 1),
         lambda: latent.arithmetic(normal(2), plus=normal(2, 5)),
-        lambda: latent.arithmetic(normal(2)[0]),
+        lambda: latent.arithmetic(normal(2)[None]),
         lambda: latent.arithmetic(normal(0)),
     ):
         with pytest.raises(InputError, match="allowed are"):
@@ -470,3 +471,19 @@ def test_the_example_of_the_docstring_runs(trained, tmp_path):
     np.testing.assert_array_equal(run.generate(z), run.sample(64, seed=1))
     smiling = latent.arithmetic(z[[3, 17, 40]], plus=z[[8, 21, 33]], minus=z[[5, 9, 12]])
     assert run.generate(latent.spherical(z[:1], smiling, 8)[0]).shape == (8, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--n", 10**12, "--out", "a.png"), "at most 4,096"),
+        (("--n", 10**12, "--out", "a.npz"), "GB: ask for fewer"),
+        (("--n", 4, "--out", "file/a.png"), "--out file/a.png cannot be written"),
+    ],
+)
+def test_what_cannot_be_drawn_or_written_is_said_in_one_sentence(command, tmp_path, arguments, message):
+    (tmp_path / "file").write_text("")
+    status, _, said = command("sample", "plain", *arguments)
+    assert status == 2
+    assert message in said
+    assert said.count("\n") == 1

@@ -73,6 +73,18 @@ def test_another_image_set_keeps_the_options_that_all_image_sets_share():
     assert it.to_tree()["data"] == {"name": "fashion-mnist", "resolution": 64, "fit": "resize"}
 
 
+def test_a_choice_that_the_other_variant_does_not_have_is_not_carried_to_it(tmp_path):
+    it = resolved({"data.name": "folder", "data.path": str(tmp_path)}, name="bigan")
+    assert it.to_tree()["data"] == {
+        "name": "folder", "path": str(tmp_path), "resolution": 32, "fit": "resize", "on_bad": "skip"
+    }  # fmt: skip
+
+
+def test_an_element_of_a_list_by_its_number_is_refused_with_a_name():
+    with pytest.raises(RecipeError, match=r"go by their names, such as augmentations\.ada\.OPTION"):
+        resolved({"augmentations.0.sigma": 0.3})
+
+
 def test_lists_of_variants_are_addressed_by_name():
     it = resolved({"penalties.r1.weight": 3.0, "augmentations": "noise"})
     assert it.to_tree()["penalties"] == [{"name": "r1", "weight": 3.0, "every": 1}]
@@ -121,6 +133,11 @@ def test_a_step_is_one_generator_update_and_an_epoch_the_real_images_drawn():
         ({"data": 3}, "data is 3, expected a table with a name"),
         ({"data.name": "folder"}, "data.path is missing"),
         ({"latent": 3}, "latent is 3, expected a table"),
+        ({"evaluate.metrics": "fcd"}, r"evaluate.metrics is 'fcd', allowed: a list, such as \["),
+        (
+            {"optimizer.generator.lr": {"values": [1.0, -2.0], "at": [0, 5]}},
+            r'lr is {values = \[1.0, -2.0\], at = \[0, 5\], shape = "linear"}',
+        ),
         ({"penalties": 3}, "penalties is 3, expected a list of tables"),
         ({"penalties": [3]}, "penalties.0 is 3"),
         ({"optimizer.generator.lr": -1.0}, "optimizer.generator: lr is -1.0"),

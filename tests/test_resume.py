@@ -104,7 +104,7 @@ def test_other_settings_are_refused_with_each_difference(tmp_path):
         tiny.train(path, 6, seed=3, changes={"network.width": 5})
     assert "network.width: the run has 4, now 5" in str(caught.value)
     assert "seed: the run has 0, now 3" in str(caught.value)
-    with pytest.raises(RunError, match=r"another network\.width"):
+    with pytest.raises(RunError, match=r"network\.width: the run has 4, now 5"):
         duel.train(resume=path, changes={"network.width": 5})
     assert tiny.weights(path) == before
 

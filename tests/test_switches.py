@@ -198,7 +198,7 @@ def test_the_total_of_a_step_schedule_is_the_sum_of_its_values(step):
         ({"values": (1.0,), "at": (0,)}, "two or more values"),
         ({"values": (1.0, 2.0), "at": (0,)}, "as many steps"),
         ({"values": (1.0, 2.0), "at": (5, 5)}, "ascending"),
-        ({"values": (1.0, 2.0), "at": (-1, 5)}, "ascending steps from 0"),
+        ({"values": (1.0, 2.0), "at": (-1, 5)}, "ascending steps, none below 0"),
         ({"values": (1.0, 0.0), "at": (0, 5), "shape": "exponential"}, "needs positive"),
     ],
 )

@@ -19,7 +19,7 @@ class Ada(Augmentation):
     Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (arXiv:2006.06676).
     Each transform is applied to each image with the probability p. Where the mean sign of the real images'
     logits, r_t = E[sign(D(x))], is above the target, the discriminator overfits and p rises; below, it falls.
-    The sign must mean real or fake, so use it with gan, hinge and their like rather than a critic.
+    The sign must mean real or fake: wasserstein and relativistic are refused.
 
     target        the r_t to keep
     speed_images  images in which p can go from 0 to 1

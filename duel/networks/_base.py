@@ -127,9 +127,9 @@ def check_slope(slope: float, name: str = "slope") -> None:
 def need_images(name: str, interface: Interface) -> None:
     """RecipeError for points."""
     if interface.spec.kind != "image":
+        other = "bigan-dense" if interface.encoder else "dense"
         raise RecipeError(
-            f'the network "{name}" makes images and these data are points: use network.name=dense '
-            "(recipe gan)"
+            f'the network "{name}" makes images and these data are points: use network.name={other}'
         )
 
 
