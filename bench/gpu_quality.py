@@ -3,8 +3,7 @@
 As bench/quality.py (rows over seeds, resumable), with wider networks, more updates and bfloat16. How long a
 run takes on which card is not measured yet: each row says it.
 
-    DUEL_DATA=… python bench/gpu_quality.py mnist-gpu --out docs/evidence/gpu --workers 1
-    DUEL_DATA=… python bench/gpu_quality.py cifar10-gpu --out docs/evidence/gpu --workers 1
+    DUEL_DATA=… python bench/gpu_quality.py mnist-gpu cifar10-gpu --out docs/evidence/gpu --workers 1
 
 On a CPU it only shows that it runs: add --steps 2 --samples 200 --only DCGAN.
 """

@@ -5,7 +5,7 @@ Each configuration is trained with each seed into a run folder of its own and ev
 an interrupted run is taken up where it stopped. The table gives the mean over the seeds and its 95 % interval
 (Student's t); nothing is chosen by looking at the results: the last checkpoint counts.
 
-    DUEL_DATA=… python bench/quality.py mnist --out /tmp/mnist [--seeds 0 1 2] [--steps 2500] [--workers 2]
+    DUEL_DATA=… python bench/quality.py mnist ring --out /tmp/mnist [--seeds 0 1 2] [--steps 2500] [--workers 2]
 """
 
 import argparse
@@ -254,7 +254,7 @@ def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "
     """Make and print one of the tables."""
     tables = tables or TABLES
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
-    parser.add_argument("table", choices=list(tables))
+    parser.add_argument("tables", nargs="+", choices=list(tables))
     parser.add_argument("--out", type=Path, required=True, help="folder of rows.jsonl and the run folders")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int)
@@ -264,18 +264,20 @@ def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--only", help="configurations whose label contains this")
     given = parser.parse_args()
-    table = tables[given.table]
-    steps, file = given.steps or table.steps, given.out / "rows.jsonl"
+    file = given.out / "rows.jsonl"
     given.out.mkdir(parents=True, exist_ok=True)
-    common = {**table.common, **dict(parse_change(text) for text in given.changes)}
-    jobs = [
-        Job(given.table, table.data, common, row, seed, steps, given.out, given.threads, given.samples)
-        for seed in given.seeds
-        for row in table.rows
-        if given.only is None or given.only in row.label
-    ]
-    make(jobs, file, given.workers)
-    print(text(known(file), table, steps))
+    changed = dict(parse_change(text) for text in given.changes)
+    for name in given.tables:
+        table = tables[name]
+        steps, common = given.steps or table.steps, {**table.common, **changed}
+        jobs = [
+            Job(name, table.data, common, row, seed, steps, given.out, given.threads, given.samples)
+            for seed in given.seeds
+            for row in table.rows
+            if given.only is None or given.only in row.label
+        ]
+        make(jobs, file, given.workers)
+        print(text([row for row in known(file) if row["table"] == name], table, steps))
 
 
 if __name__ == "__main__":
