@@ -5,7 +5,7 @@ Each configuration is trained with each seed into a run folder of its own and ev
 an interrupted run is taken up where it stopped. The table gives the mean over the seeds and its 95 % interval
 (Student's t); nothing is chosen by looking at the results: the last checkpoint counts.
 
-    DUEL_DATA=… python bench/quality.py mnist ring --out /tmp/mnist [--seeds 0 1 2] [--steps 2500] [--workers 2]
+    DUEL_DATA=… python bench/quality.py mnist ring --out /tmp/mnist [--seeds 0 1 2] [--steps 2500]
 """
 
 import argparse
