@@ -5,6 +5,9 @@ the 60,000 training images (of which 55,000 were trained on): on the encoder's l
 beside raw pixels and the untrained encoder. The learning rate is constant for half of the epochs and then
 falls to a hundredth, as in the authors' 400. Rows go to OUT/rows.jsonl; what is there stays.
 
+With --runs, bidirectional runs that are there are measured instead, on the first --test test images among the
+first --train training images: on E(x), the last hidden layer and the pixels of G(E(x)) (untrained, too).
+
     DUEL_DATA=… python bench/bigan.py --out /tmp/bigan [--epochs 60] [--at 5 10 20 40 60] [--seeds 0]
 """
 
@@ -17,6 +20,7 @@ import numpy as np
 from quality import both, commit, known
 
 import duel
+from duel import pictures, sampling
 from duel.datasets._base import Data
 from duel.metrics._base import wilson
 from duel.metrics._neighbours import predict
@@ -45,8 +49,6 @@ def codes(run: duel.Run, images: np.ndarray, step: int | None, hidden: bool) -> 
     """E(x) or the last hidden layer at a step's checkpoint; before training where it is None."""
     if step is not None:
         return run.encode(images, hidden=hidden, checkpoint=step)
-    from duel import sampling
-
     encoder = run.need_encoder(run.untrained())
     return sampling.encode(encoder, images.astype(np.float32) / 127.5 - 1, hidden)
 
@@ -64,15 +66,53 @@ def measured(data: Data, codes_of: Any) -> dict[str, float]:
     return {"accuracy": hits / len(test), "low": low, "high": high}
 
 
+def compare(path: Path, train: int, test: int) -> None:
+    """Print the accuracies of one run, and those of its untrained networks."""
+    run = duel.load(path)
+    data = run.recipe.data.load()
+    base, asked = data.splits["train"], data.splits["test"]
+    images, queries = base.samples[:train], asked.samples[:test]
+    assert base.labels is not None
+    assert asked.labels is not None
+    labels, truth = base.labels[:train], asked.labels[:test]
+    last = run.checkpoint_step()
+    for name, step in (("untrained", None), ("trained", last)):
+        networks = run.untrained() if step is None else run.networks()
+        latent, hidden = (
+            [codes(run, part, step, wanted) for part in (queries, images)] for wanted in (False, True)
+        )
+        again = pictures.to_uint8(sampling.generate(networks.generator, latent[0]))
+        guesses = {
+            "E(x)": predict(latent[0], latent[1], labels, 1),
+            "hidden": predict(hidden[0], hidden[1], labels, 1),
+            "G(E(x))": predict(again, images, labels, 1),
+        }
+        for layer, found in guesses.items():
+            hits = int((found == truth).sum())
+            low, high = wilson(hits, test)
+            print(
+                f"| {path.name} | {last} | {name} | {layer} | {hits / test:.1%} ({low:.1%} to {high:.1%}) |"
+            )
+    hits = int((predict(queries, images, labels, 1) == truth).sum())
+    print(f"| pixels | | | | {hits / test:.1%} |", flush=True)
+
+
 def main() -> None:
     """Train, measure, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--runs", type=Path, nargs="+", default=[])
+    parser.add_argument("--train", type=int, default=20_000)
+    parser.add_argument("--test", type=int, default=2_000)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--at", type=int, nargs="+", default=[5, 10, 20, 40, 60])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    for path in given.runs:
+        compare(path, given.train, given.test)
+    if given.out is None:
+        return
     given.out.mkdir(parents=True, exist_ok=True)
     file = given.out / "rows.jsonl"
     from duel.recipe import data_set
