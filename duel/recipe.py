@@ -378,7 +378,7 @@ def _variant_list(value: Any) -> Any:
 
 
 def _split_element(family: str, element: str) -> tuple[str, str]:
-    """ "noise.sigma" → ("noise", "sigma"): a listed variant and what lies below it; others as they are."""
+    """A listed variant's name and what lies below it: noise.sigma → noise, sigma. Others as they are."""
     name, _, rest = element.partition(".")
     return (name, rest) if name in catalog.names(_MANY[family]) else (element, "")
 

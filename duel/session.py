@@ -440,11 +440,8 @@ def _continue_same(
     found = recipes.differences(old, wanted)
     refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
     if refused:
-        lines = [f"{key}: the run has {old!r}, now {new!r}" for key, (old, new) in refused.items()]
         raise RunError(
-            "\n  ".join(
-                [f"{path} holds another run; choose another --out, or go back to its settings:", *lines]
-            )
+            _listed(f"{path} holds another run; choose another --out, or go back to its settings:", refused)
         )
     free = {key: new for key, (_, new) in found.items() if key not in ("steps", "epochs", "threads")}
     if wanted.steps != old.steps or wanted.epochs != old.epochs:
@@ -452,6 +449,12 @@ def _continue_same(
     if "threads" in changes:
         free["threads"] = wanted.threads
     return _take_up(path, free, allow_code)
+
+
+def _listed(sentence: str, refused: Mapping[str, tuple[Any, Any]]) -> str:
+    """A refusal, and a line for each difference."""
+    lines = [f"{key}: the run has {old!r}, now {new!r}" for key, (old, new) in refused.items()]
+    return "\n  ".join([sentence, *lines])
 
 
 def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collection[str]) -> Session:
@@ -465,8 +468,7 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
     if refused:
         free = ", ".join(recipes.FREE_ON_RESUME)
-        lines = [f"{key}: the run has {was!r}, now {now!r}" for key, (was, now) in refused.items()]
-        raise RunError("\n  ".join([f"{path} cannot be taken up so: only {free} may change", *lines]))
+        raise RunError(_listed(f"{path} cannot be taken up so: only {free} may change", refused))
     data = check(new)
     known = run.provenance["data"]["fingerprint"]
     if data.fingerprint != known:

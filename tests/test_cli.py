@@ -10,22 +10,9 @@ import sys
 import pytest
 import tiny
 from PIL import Image
-
-from duel import cli
+from tiny import command as run
 
 SETTINGS = [part for key, value in tiny.TINY.items() for part in ("--set", f"{key}={value}")]
-
-
-def run(capsys, monkeypatch, *arguments):
-    """The command in this process: (exit status, standard output, standard error)."""
-    monkeypatch.setattr(sys, "argv", ["duel", *map(str, arguments)])
-    status = 0
-    try:
-        cli.main()
-    except SystemExit as leave:
-        status = leave.code or 0
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Commands that use a run: sample, encode, reconstruct, interpolate. And walks in latent space."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 import duel as package
-from duel import cli, export, latent
+from duel import export, latent
 from duel.datasets.digits import Digits
 from duel.datasets.ring import Ring
 from duel.errors import InputError
@@ -44,14 +44,7 @@ def command(capsys, monkeypatch, tmp_path, trained):
         (tmp_path / name).symlink_to(trained / name)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["duel", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            status = leave.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return tiny.command(capsys, monkeypatch, *arguments)
 
     return run
 

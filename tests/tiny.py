@@ -1,8 +1,11 @@
 """The smallest runs that are still real ones, shared by the tests."""
 
+import sys
+
 import numpy as np
 
 import duel
+from duel import cli
 from duel import recipe as recipes
 from duel.datasets._base import Data, Spec, Split
 
@@ -28,6 +31,18 @@ def train(out, steps=10, recipe="dcgan", changes=None, **options):
     base = TINY if recipe != "gan" else POINTS
     with duel.train(recipe, out=out, steps=steps, changes={**base, **(changes or {})}, **options) as session:
         return list(session)
+
+
+def command(capsys, monkeypatch, *arguments):
+    """The command line in this process: (exit status, standard output, standard error)."""
+    monkeypatch.setattr(sys, "argv", ["duel", *map(str, arguments)])
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as leave:
+        status = leave.code or 0
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
 
 
 def weights(run, which="last"):
