@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 _POWER_ITERATIONS = 15
+_SPREAD = 0.02  # of the DCGAN's initial weights
 
 
 def normal(parameter: Tensor, rng: np.random.Generator, mean: float, std: float) -> None:
@@ -43,16 +44,16 @@ def orthogonal(weight: Tensor, rng: np.random.Generator) -> None:
     _fill(weight, (q if rows >= columns else q.T).reshape(weight.shape))
 
 
-def dcgan(module: Module, rng: np.random.Generator, std: float = 0.02) -> None:
-    """Weights N(0, std²), norms' scales N(1, std²), shifts 0 (Radford et al. 2016, section 4)."""
+def dcgan(module: Module, rng: np.random.Generator) -> None:
+    """Weights N(0, 0.02²), norms' scales N(1, 0.02²), shifts 0 (Radford et al. 2016, section 4)."""
     from torch import nn
 
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
-            normal(weight_of(layer), rng, 0.0, std)
+            normal(weight_of(layer), rng, 0.0, _SPREAD)
             zero_bias(layer)
         elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm) and layer.weight is not None:
-            normal(layer.weight, rng, 1.0, std)
+            normal(layer.weight, rng, 1.0, _SPREAD)
             zero_bias(layer)
 
 
