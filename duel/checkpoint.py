@@ -16,8 +16,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from duel import io
 from duel.errors import CheckpointError, DuelError
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
+
+
+Groups = Mapping[str, Mapping[str, Any]]  # file stem → name → tensor or array
 
 
 def folder_name(step: int) -> str:
@@ -44,24 +50,17 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal() and name == folder_name(int(name)))
 
 
-def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
+def save(folder: Path, step: int, tensors: Groups, state: dict[str, Any]) -> Path:
     """Write the checkpoint of a step beneath `folder` and return its place.
 
-    `tensors` maps a file's stem to the tensors that go into it; `state` is what JSON can hold.
+    `tensors` maps a file's stem to the tensors (or arrays) that go into it; `state` is what JSON can hold.
     """
-    from safetensors.torch import save as to_bytes
-
     final = folder / folder_name(step)
     beside = folder / f".{final.name}.{os.getpid()}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        contents = {
-            f"{stem}.safetensors": to_bytes(
-                {name: tensor.detach().contiguous() for name, tensor in group.items()}
-            )
-            for stem, group in tensors.items()
-        }
+        contents = {f"{stem}.safetensors": _to_bytes(group) for stem, group in tensors.items()}
         contents[_STATE] = json.dumps({"format": 1, "step": step, **state}).encode()
         for name, content in contents.items():
             io.write_atomic(beside / name, content)
@@ -71,6 +70,16 @@ def save(folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], state: 
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return final
+
+
+def _to_bytes(group: Mapping[str, Any]) -> bytes:
+    if any(isinstance(value, np.ndarray) for value in group.values()):
+        from safetensors.numpy import save as from_arrays
+
+        return from_arrays({name: np.ascontiguousarray(value) for name, value in group.items()})
+    from safetensors.torch import save as from_tensors
+
+    return from_tensors({name: tensor.detach().contiguous() for name, tensor in group.items()})
 
 
 def load(place: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -160,7 +169,7 @@ def joined(modules: dict[str, Module]) -> dict[str, Tensor]:
     }
 
 
-def parted(group: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+def parted(group: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """`joined` undone: module → its tensors."""
     found: dict[str, dict[str, Tensor]] = {}
     for key, value in group.items():
@@ -180,7 +189,7 @@ def optimizer_tensors(player: str, optimizer: Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(player: str, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(player: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put the tensors of `optimizer_tensors` back; learning rates and the like stay as they are."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -198,7 +207,7 @@ def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
 
 
-def restore_module(module: Module, name: str, tensors: dict[str, dict[str, Tensor]]) -> None:
+def restore_module(module: Module, name: str, tensors: Groups) -> None:
     """Load a module's tensors. CheckpointError where they do not fit the recipe's networks."""
     try:
         module.load_state_dict(tensors[name])

@@ -144,6 +144,9 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random number.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="torch, or scratch: NumPy and dual numbers, dense networks.")
+    ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change any field; repeatable.")
     ] = None,
@@ -172,6 +175,7 @@ def train(
             epochs=epochs,
             seed=seed,
             device=device,
+            engine=engine,
             changes=parsed,
             allow_code=trusted,
         )
@@ -185,6 +189,7 @@ def train(
         epochs=epochs,
         seed=seed,
         device=device,
+        engine=engine,
         changes=parsed,
         resume=resume,
         allow_code=trusted,

@@ -42,6 +42,10 @@ class MetricError(InputError):
     """A metric that cannot be computed from these samples or this model."""
 
 
+class GradientError(DuelError):
+    """A gradient that numeric differences contradict."""
+
+
 class NonFiniteError(DuelError):
     """A loss, gradient or weight became NaN or infinite during training."""
 

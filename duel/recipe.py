@@ -68,6 +68,29 @@ class Ema:
 
 
 @options
+class Scratch:
+    """How the from-scratch engine computes.
+
+    gradient    "backprop"; "forward": dual numbers alone, one tangent for each parameter, exact and for tiny
+                networks; or "forward-gradient": an estimate from random tangents in one forward pass
+                (Baydin et al. 2022, arXiv:2202.08587)
+    directions  random tangents whose estimates are averaged; of "forward-gradient"
+    bias        "apart"; or "row": each layer's inputs get a column of ones, and the bias is a part of the
+                weight matrix, also for l1 and l2 (Bensi, Nocchi 2023)
+    """
+
+    gradient: Literal["backprop", "forward", "forward-gradient"] = "backprop"
+    directions: int = 1
+    bias: Literal["apart", "row"] = "apart"
+
+    def __post_init__(self) -> None:
+        if self.directions != 1 and self.gradient != "forward-gradient":
+            raise ValueError(
+                f"directions is {self.directions}, but only gradient=forward-gradient draws any: set it, too"
+            )
+
+
+@options
 class Log:
     """every: steps between two entries of losses in the event log."""
 
@@ -130,9 +153,13 @@ class Recipe:
     steps       how long to train; or epochs (real samples drawn / size of the training split)
     seed        of every random number
     threads     CPU threads; all cores unless given. Results are repeatable for an equal number
+    engine      "torch", or "scratch": NumPy and dual numbers, for the dense networks of the plain game on
+                the CPU. Both play the same game from the same random numbers
+    scratch     how the from-scratch engine computes
     device      "cpu" or "cuda"; "auto" becomes what is there
     precision   "bfloat16": the networks compute in it where that is safe (autocast), weights and losses
-                stay float32. Made for GPUs; a CPU is slower with it
+                stay float32. Made for GPUs; a CPU is slower with it. "float64": everything in it, to check
+                one engine against another
     """
 
     name: str
@@ -154,8 +181,10 @@ class Recipe:
     epochs: int | None = None
     seed: int = 0
     threads: int | None = None
+    engine: Literal["torch", "scratch"] = "torch"
+    scratch: Scratch = Scratch()
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
     log: Log = Log()
     sample: Sample = Sample()
     checkpoint: Checkpoint = Checkpoint()
@@ -218,6 +247,7 @@ _MANY = {"penalties": "penalties", "constraints": "constraints", "augmentations"
 _TABLES: dict[str, type[Any]] = {
     "latent": Latent,
     "ema": Ema,
+    "scratch": Scratch,
     "log": Log,
     "sample": Sample,
     "checkpoint": Checkpoint,
@@ -233,7 +263,7 @@ _DEFAULTS = {
 _AT_LEAST_ONE = (
     "batch_size", "accumulate", "n_critic", "steps", "epochs", "threads", "latent.size",
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
-    "evaluate.every", "evaluate.samples", "evaluate.patience",
+    "evaluate.every", "evaluate.samples", "evaluate.patience", "scratch.directions",
 )  # fmt: skip
 _LIMIT = 10**12
 _AT_MOST = {"sample.count": 1024, "threads": 256}
@@ -591,6 +621,8 @@ def _range_problems(recipe: Recipe) -> list[str]:
         )
     if not 0 <= recipe.seed <= LARGEST_SEED:
         problems.append(f"seed is {recipe.seed}, allowed are integers from 0 to {LARGEST_SEED}")
+    if recipe.engine == "torch" and recipe.scratch != Scratch():
+        problems.append("scratch is about the from-scratch engine: set engine=scratch, too, or leave it out")
     if isinstance(recipe.n_critic, Schedule) and not _counts(recipe.n_critic):
         problems.append(
             f"n_critic follows {list(recipe.n_critic.values)} in the shape {recipe.n_critic.shape!r}: "
@@ -610,6 +642,13 @@ def _counts(numbers: Schedule) -> bool:
 
 def on_this_machine(recipe: Recipe) -> Recipe:
     """The recipe with device and threads settled. RecipeError where "cuda" is asked for and missing."""
+    if recipe.engine == "scratch":
+        if recipe.device == "cuda":
+            raise RecipeError(
+                "device is 'cuda', but the from-scratch engine computes on the CPU: use device=cpu or "
+                "engine=torch"
+            )
+        return replace(recipe, device="cpu", threads=recipe.threads or len(os.sched_getaffinity(0)))
     import torch
 
     device = recipe.device

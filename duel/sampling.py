@@ -32,14 +32,14 @@ def encode(encoder: Module, samples: np.ndarray, hidden: bool = False) -> np.nda
 
 
 def _in_parts(module: Module, function: Callable[..., Tensor], inputs: list[np.ndarray]) -> np.ndarray:
-    device = next(module.parameters()).device
+    weight = next(module.parameters())
     training = module.training
     module.eval()
     starts = range(0, len(inputs[0]), _AT_ONCE)
     try:
         with torch.inference_mode():
             parts = [
-                function(*(torch.from_numpy(each[start : start + _AT_ONCE]).to(device) for each in inputs))
+                function(*(_like(weight, each[start : start + _AT_ONCE]) for each in inputs))
                 .float()
                 .cpu()
                 .contiguous()
@@ -49,6 +49,12 @@ def _in_parts(module: Module, function: Callable[..., Tensor], inputs: list[np.n
     finally:
         module.train(training)
     return np.concatenate(parts)
+
+
+def _like(weight: Tensor, array: np.ndarray) -> Tensor:
+    """The array where the weights are; latent vectors and samples also in their precision."""
+    tensor = torch.from_numpy(array).to(weight.device)
+    return tensor.to(weight.dtype) if tensor.is_floating_point() else tensor
 
 
 @dataclass(frozen=True)

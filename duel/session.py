@@ -23,11 +23,10 @@ from duel import run as runs
 from duel.datasets._base import Data
 from duel.errors import DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
+from duel.loop import Event, Training, engine_of, play, resume
 from duel.networks._base import Networks
 from duel.recipe import Recipe
 from duel.run import Lock, Run
-from duel.train import Event, Training, play_step, resume, start
-from duel.train import train as train_steps
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -118,7 +117,7 @@ class Session:
         reason, message = "done", None
         yield from self._evaluation(now.step)
         try:
-            for event in train_steps(
+            for event in play(
                 self.recipe, self._data, now, self.run, self.total_steps, lambda: self._stopping
             ):
                 yield event
@@ -223,6 +222,7 @@ def train(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    engine: str | None = None,
     changes: Mapping[str, Any] | None = None,
     resume: str | Path | None = None,
     allow_code: bool | Collection[str] = False,
@@ -235,6 +235,7 @@ def train(
     out         the run folder; a new `runs/NNNN-RECIPE-DATA` by default. Where it holds a run of the
                 same recipe, that run is taken up again
     steps       generator updates; or epochs
+    engine      "torch" or "scratch"
     changes     other fields by dotted key, `{"network.width": 32}`
     resume      a run folder to take up; then neither recipe, data nor out is given
     allow_code  whether variants from outside ("module:Class") may be imported, or which
@@ -242,7 +243,7 @@ def train(
     Everything is checked and the recipe written before this returns. Raises RecipeError, DataError
     or RunError, with nothing left half-written.
     """
-    changes = _all_changes(changes, data, steps, epochs, seed, device)
+    changes = _all_changes(changes, data, steps, epochs, seed, device, engine)
     if resume is not None:
         if recipe is not None or data is not None or out is not None:
             raise RunError(f"resume takes up {resume} as it is: leave out recipe, data and out")
@@ -268,11 +269,12 @@ def plan(
     epochs: int | None = None,
     seed: int | None = None,
     device: str | None = None,
+    engine: str | None = None,
     changes: Mapping[str, Any] | None = None,
     allow_code: bool | Collection[str] = False,
 ) -> Recipe:
     """The resolved recipe that `train` would use with the same arguments. Writes nothing."""
-    wanted = resolve(recipe, _all_changes(changes, data, steps, epochs, seed, device), allow_code)
+    wanted = resolve(recipe, _all_changes(changes, data, steps, epochs, seed, device, engine), allow_code)
     check(wanted)
     return wanted
 
@@ -294,6 +296,7 @@ def check(recipe: Recipe) -> Data:
     """Load the data and see that they fit the recipe. RecipeError or DataError where not."""
     import torch
 
+    engine_of(recipe).check(recipe)
     data = recipe.data.load()
     if len(data.splits["train"]) == 0:
         raise DataError(f"the training split of {data.name} is empty: more images are needed")
@@ -378,24 +381,20 @@ def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
     What is built for it is thrown away. `memory_bytes` is the process's peak so far (on CUDA, the
     device's), `disk_bytes` that of the kept checkpoints.
     """
-    now = start(recipe, data)
+    now = engine_of(recipe).start(recipe, data)
     _timed_step(recipe, now)
     total = recipe.total_steps(len(data.splits["train"]))
     # n_critic may follow a schedule: what the first step costs, times the mean step's share of its updates
     seconds = _timed_step(recipe, now) * recipe.drawn(total) / (total * recipe.drawn(1))
-    modules = [*now.networks.named().values(), *now.average.values()]
-    parameters = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
-    disk = 3 * parameters * (recipe.checkpoint.keep + 1)  # weights and two moments; one more while replacing
+    tensors, _ = engine_of(recipe).contents(recipe, now)
+    one = sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
+    disk = one * (recipe.checkpoint.keep + 1)  # one more while replacing
     return {"seconds": seconds, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
 
 
 def _timed_step(recipe: Recipe, now: Training) -> float:
-    import torch
-
-    began = time.perf_counter()
-    play_step(recipe, now)
-    if recipe.device == "cuda":
-        torch.cuda.synchronize()
+    engine, began = engine_of(recipe), time.perf_counter()
+    engine.read(engine.play_step(recipe, now))  # reading waits for the device
     return time.perf_counter() - began
 
 
@@ -415,10 +414,11 @@ def _all_changes(
     epochs: int | None,
     seed: int | None,
     device: str | None,
+    engine: str | None,
 ) -> dict[str, Any]:
     if steps is not None and epochs is not None:
         raise RecipeError(f"both steps ({steps}) and epochs ({epochs}) are given: give one of them")
-    given = {"steps": steps, "epochs": epochs, "seed": seed, "device": device}
+    given = {"steps": steps, "epochs": epochs, "seed": seed, "device": device, "engine": engine}
     named = {key: value for key, value in given.items() if value is not None}
     chosen = recipes.data_changes(data) if data is not None else {}
     return {**chosen, **(changes or {}), **named}

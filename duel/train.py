@@ -1,7 +1,7 @@
 """The main path: how a generator and a discriminator are trained against each other.
 
-Read `play_step` first: it is algorithm 1 of Goodfellow et al. 2014. `train` repeats it, and between
-whole steps logs, draws sample grids and saves. It knows no metric and no diagnosis.
+Read `play_step` first: it is algorithm 1 of Goodfellow et al. 2014. `duel.loop` repeats it, and between
+whole steps logs, draws sample grids and saves.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +19,15 @@ from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
 
-from duel import checkpoint, pictures, sampling, schedule, streams
+from duel import checkpoint, sampling, schedule, streams
 from duel.batches import Batches
 from duel.datasets._base import Data, Split
-from duel.errors import NonFiniteError
 from duel.networks._base import Networks
 from duel.optimizers._base import Optimizer as OptimizerOptions
 from duel.penalties._base import Penalty
 from duel.recipe import Recipe
-from duel.run import Run
 from duel.xp import torch_functions
 
-Event = dict[str, Any]
 Terms = tuple[Tensor, ...]
 
 
@@ -71,7 +66,7 @@ def start(recipe: Recipe, data: Data) -> Training:
     interface = recipe.game.interface(data.spec, recipe.latent.size)
     networks = recipe.network.build(interface, streams.stream(recipe.seed, "init"))
     for module in networks.named().values():
-        module.to(recipe.device)
+        module.to(recipe.device, _dtype(recipe))
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module.train()
     train, size = data.splits["train"], recipe.batch_size * recipe.accumulate
@@ -153,8 +148,8 @@ def _draw(recipe: Recipe, now: Training) -> Batch:
         assert now.train.labels is not None
         labels = _moved(now.train.labels[rows], recipe.device)
     latent = streams.draw_latent(now.latent, len(rows), recipe.latent.size, recipe.latent.prior)
-    samples = _to_device(now.train.samples[rows], recipe.device)
-    return Batch(samples, labels, _moved(latent, recipe.device))
+    samples = _to_device(now.train.samples[rows], recipe)
+    return Batch(samples, labels, _moved(latent, recipe.device).to(_dtype(recipe)))
 
 
 def _update_discriminator(
@@ -175,8 +170,9 @@ def _update_discriminator(
         seen.append((loss, real_logits, fake_logits))
     extra = _weight_penalty(recipe.optimizer.discriminator, now.networks.discriminator.parameters())
     now.optimizer_d.step()
-    for constraint in recipe.constraints:
-        constraint.apply(constraint.parameters(now.networks.discriminator))
+    with torch.no_grad():
+        for constraint in recipe.constraints:
+            constraint.apply(constraint.parameters(now.networks.discriminator))
     now.updates_d += 1
 
     losses, of_real, of_fake = zip(*seen, strict=True)
@@ -299,9 +295,14 @@ def _output(recipe: Recipe, now: Training, terms: Terms, mixed: bool = True) -> 
 
 
 def _precision(recipe: Recipe) -> contextlib.AbstractContextManager[object]:
-    if recipe.precision == "float32":
+    if recipe.precision != "bfloat16":
         return contextlib.nullcontext()
     return torch.autocast(str(recipe.device), torch.bfloat16)
+
+
+def _dtype(recipe: Recipe) -> torch.dtype:
+    """Of the weights and of what comes in."""
+    return torch.float64 if recipe.precision == "float64" else torch.float32
 
 
 def _whole(value: Tensor) -> Tensor:
@@ -364,160 +365,59 @@ def _moved(array: np.ndarray, device: str | None) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor
 
 
-def _to_device(samples: np.ndarray, device: str) -> Tensor:
-    """A batch as float32 in [−1, 1]: images from uint8 and channels-last, points as they are."""
-    batch = _moved(samples, device)
+def _to_device(samples: np.ndarray, recipe: Recipe) -> Tensor:
+    """A batch in [−1, 1]: images from uint8 and channels-last, points as they are."""
+    batch = _moved(samples, recipe.device)
     if batch.dtype != torch.uint8:
-        return batch
-    return batch.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
+        return batch.to(_dtype(recipe))
+    return batch.to(_dtype(recipe), memory_format=torch.channels_last).div_(127.5).sub_(1.0)
 
 
-# ---------------------------------------------------------------- many steps
+# ---------------------------------------------------------------- what the loop asks for
 
 
-def train(
-    recipe: Recipe, data: Data, now: Training, run: Run, total: int, stopping: Callable[[], bool]
-) -> Iterator[Event]:
-    """Play from `now.step` to `total`, filling the run folder; yields step, sample and checkpoint events.
-
-    Between whole steps `stopping()` is asked whether to end early; then, as at the end, a checkpoint is
-    written. Raises NonFiniteError when a loss or a weight is no longer a number.
-    """
-    look = _Look(recipe, data, run)
-    if now.step == 0:
-        yield look.at_samples(now)
-    saved = looked = now.step
-    since, drawn = time.perf_counter(), now.batches.position
-    while now.step < total and not stopping():
-        numbers = play_step(recipe, now)
-        now.step += 1
-
-        if now.step % recipe.log.every == 0 or now.step == total:
-            yield _step_event(recipe, now, numbers, since, drawn)
-            since, drawn = time.perf_counter(), now.batches.position
-        if now.step % recipe.sample.every == 0:
-            yield look.at_samples(now)
-            looked = now.step
-        if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
-            yield save(recipe, now, run)
-            saved = now.step
-    if looked != now.step:
-        yield look.at_samples(now)
-    if saved != now.step:
-        yield save(recipe, now, run)
+def check(recipe: Recipe) -> None:
+    """Nothing: this engine has all that the catalog has."""
 
 
-def _step_event(recipe: Recipe, now: Training, numbers: dict[str, Tensor], since: float, drawn: int) -> Event:
-    """Losses and the discriminator's outputs at this step, the effort so far, the speed since `since`."""
-    kind, view = ("d", torch.sigmoid) if recipe.objective.probabilistic else ("score", torch.clone)
-    names = {"real_logits": "real", "fake_before": "fake_before", "fake_after": "fake_after"}
-    outputs = {f"{kind}_{name}": view(numbers[key]).mean().item() for key, name in names.items()}
-    losses = {name: numbers[name].item() for name in ("loss_d", "loss_g")}
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise NonFiniteError(f"{name} is {value} at step {now.step}: {_SICK_ADVICE}")
-    speed = (now.batches.position - drawn) / max(time.perf_counter() - since, 1e-9)
-    effort = {"updates_d": now.updates_d, "images": now.batches.position}
-    return {"event": "step", "step": now.step, **losses, **outputs, **effort, "images_per_s": round(speed, 1)}
+def read(numbers: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """What a step returned, on the host."""
+    return {name: value.float().cpu().numpy() for name, value in numbers.items()}
 
 
-_SICK_ADVICE = "the training has diverged; lower optimizer.discriminator.lr and optimizer.generator.lr"
+def generate(now: Training, latent: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Samples in [−1, 1] (float32) from the averaged weights where they are kept."""
+    return sampling.generate(now.average.get("generator", now.networks.generator), latent, labels)
 
 
-_POINTS = 2000  # on a scatter plot
-
-
-class _Look:
-    """The sample grids at one fixed noise, so that they can be watched in order.
-
-    Where the generator takes labels, a row for each class, with the same noise in each row.
-    """
-
-    def __init__(self, recipe: Recipe, data: Data, run: Run) -> None:
-        rng = streams.stream(recipe.seed, "fixed")
-        spec, train = data.spec, data.splits["train"]
-        classes = recipe.game.interface(spec, recipe.latent.size).generator_classes
-        self._arrangement = sampling.Arrangement(
-            recipe.sample.count if spec.kind == "image" else _POINTS, classes
-        )
-        in_a_row = self._arrangement.columns if spec.kind == "image" else None
-        drawn = in_a_row or self._arrangement.count
-        latent = streams.draw_latent(rng, drawn, recipe.latent.size, recipe.latent.prior)
-        self._latent = np.resize(latent, (self._arrangement.count, recipe.latent.size))
-        self._real = train.samples[self._arrangement.of(len(train), train.labels)]
-        self._data, self._run = data, run
-
-    def at_samples(self, now: Training) -> Event:
-        """Draw the grid of this step (and once, the sheet of real samples)."""
-        spec, columns = self._data.spec, self._arrangement.columns
-        points = spec.kind == "points"
-        if now.step == 0:
-            real = self._real if points else self._real / np.float32(127.5) - 1
-            self._run.write_picture(
-                "samples/real.png", pictures.png(pictures.sheet(real, spec, columns=columns))
-            )
-        generator = now.average.get("generator", now.networks.generator)
-        samples = sampling.generate(generator, self._latent, self._arrangement.labels)
-        reference = self._real if points else None
-        content = pictures.png(pictures.sheet(samples, spec, reference, columns))
-        path = self._run.write_picture(f"samples/{now.step:08d}.png", content)
-        return {"event": "sample", "step": now.step, "path": str(path)}
-
-
-# ---------------------------------------------------------------- saving and loading
-
-
-def save(recipe: Recipe, now: Training, run: Run) -> Event:
-    """Write a checkpoint, make it the run's last, and remove those that are no longer kept."""
-    modules = now.networks.named()
-    tensors = {name: module.state_dict() for name, module in modules.items()}
+def contents(recipe: Recipe, now: Training) -> tuple[checkpoint.Groups, dict[str, Any]]:
+    """The tensors of a checkpoint by file, on the host, and the states of augmentations and of torch."""
+    tensors = {name: module.state_dict() for name, module in now.networks.named().items()}
     if now.average:
         tensors["ema"] = checkpoint.joined(now.average)
-    _refuse_nonfinite(tensors, now.step)
     tensors["optimizers"] = checkpoint.optimizer_tensors("generator", now.optimizer_g) | (
         checkpoint.optimizer_tensors("discriminator", now.optimizer_d)
     )
-    state = {
-        "images": now.batches.position,
-        "updates_d": now.updates_d,
+    on_host = {
+        group: {name: tensor.detach().cpu() for name, tensor in parts.items()}
+        for group, parts in tensors.items()
+    }
+    return on_host, {
         "augmentations": [one.tolist() for one in now.augmentations],
-        "latent": streams.save(now.latent),
-        "places": streams.save(now.places),
         "torch": _torch_states(recipe.device),
     }
-    path = checkpoint.save(run.checkpoints_folder, now.step, tensors, state)
-    run.update_state(last=now.step)
-    run.prune(recipe.checkpoint.keep)
-    return {"event": "checkpoint", "step": now.step, "path": str(path)}
 
 
-def resume(recipe: Recipe, data: Data, run: Run) -> Training:
-    """The training as the run's last checkpoint has it; step 0 where there is none yet."""
-    now = start(recipe, data)
-    if run.state["last"] is None:
-        return now
-    tensors, state = run.load_checkpoint("last")
+def restore(recipe: Recipe, now: Training, tensors: checkpoint.Groups, state: dict[str, Any]) -> None:
+    """Put back what `contents` gave."""
     for name, module in now.networks.named().items():
         checkpoint.restore_module(module, name, tensors)
     for name, module in now.average.items():
         checkpoint.restore_module(module, name, checkpoint.parted(tensors.get("ema", {})))
     checkpoint.restore_optimizer("generator", now.optimizer_g, tensors["optimizers"])
     checkpoint.restore_optimizer("discriminator", now.optimizer_d, tensors["optimizers"])
-    now.step = state["step"]
-    now.batches.position = state["images"]
-    now.updates_d = state["updates_d"]
     now.augmentations = [torch.tensor(one, device=recipe.device) for one in state["augmentations"]]
-    streams.restore(now.latent, state["latent"])
-    streams.restore(now.places, state["places"])
     _restore_torch_states(state["torch"], recipe.device)
-    return now
-
-
-def _refuse_nonfinite(tensors: dict[str, dict[str, Tensor]], step: int) -> None:
-    for module, group in tensors.items():
-        for name, tensor in group.items():
-            if not torch.isfinite(tensor).all():
-                raise NonFiniteError(f"{module}.{name} is not finite at step {step}: {_SICK_ADVICE}")
 
 
 def _torch_states(device: str | None) -> dict[str, str]:

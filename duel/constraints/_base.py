@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch.nn import Module, Parameter
@@ -21,5 +21,5 @@ class Constraint(ABC):
         return list(discriminator.parameters())
 
     @abstractmethod
-    def apply(self, parameters: Iterable[Parameter]) -> None:
-        """Change the parameters in place."""
+    def apply(self, parameters: Iterable[Any]) -> None:
+        """Change the parameters in place: torch's, for which no gradient is recorded, or NumPy arrays."""

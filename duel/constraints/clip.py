@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from duel.constraints._base import Constraint
 from duel.errors import RecipeError
@@ -38,12 +38,9 @@ class Clip(Constraint):
         spared = _of_batch_norm(discriminator) if self.batch_norm == "spare" else set()
         return [parameter for parameter in discriminator.parameters() if id(parameter) not in spared]
 
-    def apply(self, parameters: Iterable[Parameter]) -> None:
-        import torch
-
-        with torch.no_grad():
-            for parameter in parameters:
-                parameter.clamp_(-self.limit, self.limit)
+    def apply(self, parameters: Iterable[Any]) -> None:
+        for parameter in parameters:
+            parameter[...] = parameter.clip(-self.limit, self.limit)
 
     def __post_init__(self) -> None:
         if not self.limit > 0:

@@ -1,9 +1,11 @@
-"""Initial weights drawn with NumPy, so that every engine and device starts from the same numbers."""
+"""Initial weights of torch modules: which layer gets which numbers."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+
+from duel import initial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,30 +20,17 @@ _SPREAD = 0.02  # of the DCGAN's initial weights
 
 def normal(parameter: Tensor, rng: np.random.Generator, mean: float, std: float) -> None:
     """Fill with N(mean, std²)."""
-    _fill(parameter, mean + std * rng.standard_normal(parameter.shape))
+    _fill(parameter, initial.normal(parameter.shape, rng, mean, std))
 
 
 def glorot(weight: Tensor, rng: np.random.Generator, gain: float = 1.0) -> None:
-    """Fill with U(−a, a), a = gain·√(6 / (inputs + outputs)); of a convolution each tap counts.
-
-    Glorot, Bengio 2010, equation 16. `weight` is outputs × inputs [× kernel].
-    """
-    taps = math.prod(weight.shape[2:])
-    bound = gain * math.sqrt(6 / (taps * (weight.shape[0] + weight.shape[1])))
-    _fill(weight, rng.uniform(-bound, bound, weight.shape))
+    """Fill with Glorot's uniform distribution (`duel.initial`)."""
+    _fill(weight, initial.glorot(weight.shape, rng, gain))
 
 
 def orthogonal(weight: Tensor, rng: np.random.Generator) -> None:
-    """Fill outputs × (inputs × taps) with orthonormal rows (or columns, where there are more rows).
-
-    Saxe, McClelland, Ganguli 2014 (arXiv:1312.6120).
-    """
-    import numpy as np
-
-    rows, columns = weight.shape[0], math.prod(weight.shape[1:])
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q *= np.sign(np.diag(r))  # otherwise the distribution is not uniform
-    _fill(weight, (q if rows >= columns else q.T).reshape(weight.shape))
+    """Fill with orthonormal rows or columns (`duel.initial`)."""
+    _fill(weight, initial.orthogonal(weight.shape, rng))
 
 
 def dcgan(module: Module, rng: np.random.Generator) -> None:

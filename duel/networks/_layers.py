@@ -111,6 +111,29 @@ class ProjectionHead(nn.Module):
         return out + (self.embedding(labels) * h).sum(1, keepdim=True)  # type: ignore[no-any-return]
 
 
+class RationalTanh(nn.Module):
+    """2x / (1 + |2x|) (Bensi, Nocchi 2023, corrected: their text has 1 / (1 + |2x|))."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x / (1 + (2 * x).abs())
+
+
+class RationalSigmoid(nn.Module):
+    """½ (x / (1 + |x|) + 1) (Bensi, Nocchi 2023)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x / (1 + x.abs()) + 1) / 2
+
+
+def activation(name: str, slope: float = 0.0) -> nn.Module:
+    """The activation of that name; `slope` is that of "leaky-relu", 0 makes it ReLU."""
+    if name == "leaky-relu":
+        return nn.LeakyReLU(slope) if slope else nn.ReLU()
+    kinds = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+    rational = {"rational-tanh": RationalTanh, "rational-sigmoid": RationalSigmoid}
+    return {**kinds, **rational}[name]()
+
+
 class SumPool(nn.Module):
     """N×C×H×W → N×C, summed over space."""
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from duel.networks import _init
 from duel.networks._base import Linear, check_slope, no_encoder
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from duel.interface import Interface
+
+Activation = Literal["leaky-relu", "tanh", "sigmoid", "rational-tanh", "rational-sigmoid"]
 
 
 @options
@@ -25,8 +27,11 @@ class Dense(Linear):
 
     generator_hidden      units of the generator's hidden layers, from the latent vector on
     discriminator_hidden  units of the discriminator's, from the sample on
+    activation            of the hidden layers; the two rational ones are those of Bensi, Nocchi 2023
+                          without an exponential: 2x/(1 + |2x|), and ½ (x/(1 + |x|) + 1)
     generator_slope       of the generator's LeakyReLU below zero; 0 is ReLU
     slope                 of the discriminator's LeakyReLU below zero
+    output                of the generator
     dropout               part of the discriminator's activations that training sets to 0, in every
                           hidden layer
     label_size            components of a label's embedding
@@ -34,8 +39,10 @@ class Dense(Linear):
 
     generator_hidden: tuple[int, ...] = (784,)
     discriminator_hidden: tuple[int, ...] = (512, 256)
+    activation: Activation = "leaky-relu"
     generator_slope: float = 0.0
     slope: float = 0.2
+    output: Literal["tanh", "rational-tanh"] = "tanh"
     dropout: float = 0.0
     label_size: int = 50
 
@@ -63,9 +70,9 @@ class Dense(Linear):
         shape = interface.spec.shape
         label, size = self._label(interface.generator_classes)
         sizes = [interface.latent_size + size, *self.generator_hidden]
-        hidden = _hidden_layers(sizes, self.generator_slope)
-        out = nn.Linear(sizes[-1], math.prod(shape))
-        return _layers.Labelled(*label, *hidden, out, nn.Tanh(), nn.Unflatten(1, shape))
+        hidden = _hidden_layers(sizes, self.activation, self.generator_slope)
+        out = [nn.Linear(sizes[-1], math.prod(shape)), _layers.activation(self.output)]
+        return _layers.Labelled(*label, *hidden, *out, nn.Unflatten(1, shape))
 
     def discriminator(self, interface: Interface) -> Module:
         from torch import nn
@@ -74,7 +81,7 @@ class Dense(Linear):
 
         label, size = self._label(interface.discriminator_classes)
         sizes = [math.prod(interface.spec.shape) + size, *self.discriminator_hidden]
-        hidden = _hidden_layers(sizes, self.slope, self.dropout)
+        hidden = _hidden_layers(sizes, self.activation, self.slope, self.dropout)
         out = nn.Linear(sizes[-1], interface.outputs)
         return _layers.Labelled(nn.Flatten(), *label, *hidden, out, _layers.logits(interface.outputs))
 
@@ -90,12 +97,14 @@ class Dense(Linear):
         return [_layers.LabelVector(classes, self.label_size)], self.label_size
 
 
-def _hidden_layers(sizes: list[int], slope: float, dropout: float = 0.0) -> list[Module]:
+def _hidden_layers(sizes: list[int], activation: str, slope: float, dropout: float = 0.0) -> list[Module]:
     from torch import nn
+
+    from duel.networks import _layers
 
     layers: list[Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        layers += [nn.Linear(inputs, outputs), _layers.activation(activation, slope)]
         if dropout:
             layers.append(nn.Dropout(dropout))
     return layers
