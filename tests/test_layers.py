@@ -12,11 +12,13 @@ LEVELS = [
     {"__main__", "cli"},
     {"compare"},
     {"session", "display"},
-    {"train", "evaluate", "export", "latent", "portrait"},
+    {"loop"},
+    {"train", "scratch", "evaluate", "export", "latent", "portrait"},
     {"run", "checkpoint", "batches", "sampling", "pictures", "pixelwise", "recipe", "classifier"},
     {"family"},
     {
         "catalog",
+        "initial",
         "options",
         "interface",
         "streams",
@@ -28,7 +30,17 @@ LEVELS = [
         "_torchvision",
     },
 ]
-FAMILY_MAY_IMPORT = {"errors", "interface", "intervals", "io", "options", "schedule", "xp", "_torchvision"}
+FAMILY_MAY_IMPORT = {
+    "errors",
+    "initial",
+    "interface",
+    "intervals",
+    "io",
+    "options",
+    "schedule",
+    "xp",
+    "_torchvision",
+}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 

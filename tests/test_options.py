@@ -50,6 +50,7 @@ VALUES = {
     "color": False, "translation": False, "cutout": False, "geometry": False, "target": -0.5,
     "speed_images": 20, "most": 0.3, "start": 0.9, "probability": 0.9, "lr": 0.05, "beta1": 0.7, "beta2": 0.9,
     "epsilon": 0.01, "decay": 0.4, "momentum": 0.7, "l1": 0.5, "l2": 0.5,
+    "activation": "tanh", "output": "rational-tanh",
 }  # fmt: skip
 
 
@@ -107,6 +108,7 @@ NOT_IN_THE_WEIGHTS = {
     "name", "seed", "device", "threads", "steps", "epochs",  # tested by themselves
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",  # test_train
     "ema.decay", "precision",  # test_switches
+    "engine", "scratch.gradient", "scratch.directions", "scratch.bias",  # test_scratch, test_engines
 }  # fmt: skip
 RECIPE_VALUES = {
     "latent.size": 6, "latent.prior": "uniform", "batch_size": 9, "accumulate": 2, "n_critic": 2,

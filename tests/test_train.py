@@ -155,10 +155,11 @@ def test_a_penalty_is_added_to_the_discriminators_loss():
 def test_images_are_normalised_to_minus_one_to_one():
     from duel.train import _to_device
 
-    batch = _to_device(np.array([[[[0, 255], [51, 204]]]], np.uint8), "cpu")
+    it = tiny_recipe()
+    batch = _to_device(np.array([[[[0, 255], [51, 204]]]], np.uint8), it)
     assert torch.allclose(batch, torch.tensor([[[[-1.0, 1.0], [-0.6, 0.6]]]]), atol=1e-6)
     points = np.array([[0.5, -0.25]], np.float32)
-    assert np.array_equal(_to_device(points, "cpu").numpy(), points)
+    assert np.array_equal(_to_device(points, it).numpy(), points)
 
 
 def test_convolutions_run_channels_last():
@@ -207,7 +208,7 @@ def test_a_diverged_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path):
 
 
 def test_a_weight_that_is_no_number_is_never_saved(tmp_path):
-    from duel.train import save
+    from duel.loop import save
 
     tiny.train(tmp_path / "run")
     it = tiny_recipe()
@@ -245,9 +246,11 @@ def test_events_are_those_of_the_contract(tmp_path):
 def test_other_objectives_log_raw_scores():
     from dataclasses import replace
 
+    from importlib import import_module
+
     from duel.objectives.minimax import Minimax
     from duel.options import options
-    from duel.train import _step_event
+    from duel.loop import _step_event
 
     @options
     class Raw(Minimax):
@@ -255,10 +258,11 @@ def test_other_objectives_log_raw_scores():
 
         probabilistic = False
 
+    train = import_module("duel.train")
     it = replace(tiny_recipe(), objective=Raw())
     now = start(it, made_data())
     numbers = play_step(it, now)
-    event = _step_event(it, now, numbers, 0.0, 0)
+    event = _step_event(it, now, train.read(numbers), 0.0, 0)
     assert {"score_real", "score_fake_before", "score_fake_after"} <= set(event)
     assert "d_real" not in event
     assert math.isclose(event["score_real"], numbers["real_logits"].mean().item(), rel_tol=1e-6)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from duel.errors import GradientError, InputError
@@ -93,6 +94,9 @@ class Dual(NDArrayOperatorsMixin):
         """As np.reshape."""
         return _reshape(self, shape[0] if len(shape) == 1 else shape)
 
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise InputError("a dual number in a plain array would lose its derivative: use np.concatenate")
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc in CONSTANT and method == "__call__" and not options:
             return ufunc(*(plain(each) for each in inputs))
@@ -139,10 +143,10 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Dual:
 
 def _product(x: Any, y: Any) -> Dual:
     """(A + A'ε)(B + B'ε) = AB + (A'B + AB')ε, for matrices and stacks of them; vectors as NumPy has them."""
-    if np.ndim(x) == 1:
-        return _product(x[None, :], y)[..., 0, :]
     if np.ndim(y) == 1:
         return _product(x, y[:, None])[..., 0]
+    if np.ndim(x) == 1:
+        return _product(x[None, :], y)[..., 0, :]
     level = _top((x, y))
     a, b = _value(x, level), _value(y, level)
     out = a @ b
@@ -169,7 +173,7 @@ def _value(x: Any, level: int) -> Any:
 def _directions(x: Dual) -> tuple[int, ...]:
     """The shape of the directions in front of the tangent."""
     shape: tuple[int, ...] = np.shape(x.tangent)
-    return shape[: len(shape) - x.ndim]
+    return shape[: max(0, len(shape) - x.ndim)]
 
 
 def _aligned(x: Dual, ndim: int) -> Any:
@@ -197,8 +201,8 @@ def _moved(x: Dual, function: Callable[[Any, int], Any]) -> Dual:
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes counted from the end, where those in front of a tangent do not disturb."""
-    chosen = range(ndim) if axis is None else np.atleast_1d(axis)
-    return tuple(int(each) - ndim if each >= 0 else int(each) for each in chosen)
+    chosen = range(ndim) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)
+    return tuple(each - ndim for each in chosen)
 
 
 def _sum(x: Dual, axis: Any = None, keepdims: bool = False) -> Dual:

@@ -123,7 +123,7 @@ class Network:
         slopes: those of the loss with respect to the outputs, N×outputs. Nothing is averaged here: the
         mean over the batch is part of the loss.
         """
-        deltas = self._deltas(vector, steps, slopes)
+        deltas = self.deltas(vector, steps, slopes)
         if isinstance(deltas[0], np.ndarray):
             return self._gradient_in_place(steps, deltas)
         parts = []
@@ -147,9 +147,9 @@ class Network:
 
     def input_gradient(self, vector: Any, steps: list[Step], slopes: Any) -> Any:
         """The derivative of the same loss with respect to the inputs, N×inputs."""
-        return self._deltas(vector, steps, slopes)[0] @ self.layers(vector)[0].weight
+        return self.deltas(vector, steps, slopes)[0] @ self.layers(vector)[0].weight
 
-    def _deltas(self, vector: Any, steps: list[Step], slopes: Any) -> list[Any]:
+    def deltas(self, vector: Any, steps: list[Step], slopes: Any) -> list[Any]:
         """∂loss/∂s of each layer's weighted sums s, N×units, from the first layer to the last."""
         delta = slopes * steps[-1].slope
         deltas = [delta]

@@ -16,7 +16,12 @@ Partial = Callable[..., Any]
 
 def _larger(x: Any, y: Any) -> Any:
     """1 where x > y, 0 where x < y; ½ where they meet: the mean of both sides' slopes."""
-    return ((x > y) * 1.0 + (x >= y) * 1.0) / 2
+    return (1 + np.sign(x - y)) / 2
+
+
+def _power(x: Any, y: Any) -> Any:
+    """y x^(y − 1); 0 for the exponent 0, also at x = 0."""
+    return 0.0 if np.isscalar(y) and y == 0 else y * x ** (y - 1)
 
 
 RULES: dict[np.ufunc, tuple[Partial, ...]] = {
@@ -24,7 +29,7 @@ RULES: dict[np.ufunc, tuple[Partial, ...]] = {
     np.subtract: (lambda out, x, y: 1.0, lambda out, x, y: -1.0),
     np.multiply: (lambda out, x, y: y, lambda out, x, y: x),
     np.divide: (lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
-    np.power: (lambda out, x, y: y * x ** (y - 1), lambda out, x, y: out * np.log(x)),
+    np.power: (lambda out, x, y: _power(x, y), lambda out, x, y: out * np.log(x)),
     np.negative: (lambda out, x: -1.0,),
     np.positive: (lambda out, x: 1.0,),
     np.absolute: (lambda out, x: np.sign(x),),

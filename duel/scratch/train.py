@@ -134,6 +134,7 @@ class Batch:
     steps: list[Step]
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the loop looks whether numbers are finite
 def play_step(recipe: Recipe, now: Training) -> dict[str, Any]:
     """`n_critic` updates of the discriminator, then one of the generator.
 
