@@ -38,18 +38,22 @@ def both(**options: Any) -> Changes:
 
 @dataclass(frozen=True)
 class Row:
-    """One configuration: what the table calls it, its recipe, what is changed, what is measured."""
+    """One configuration: what the table calls it, its recipe, what is changed, what is measured.
+
+    steps  its own number of generator updates; that of the table where it is not given
+    """
 
     label: str
     recipe: str
     changes: Changes = field(default_factory=dict)
     metrics: tuple[str, ...] = ("fcd", "cs", "modes")
     features: str | None = "classifier"
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Configurations on one data set, all with the same number of generator updates."""
+    """Configurations on one data set; the same number of generator updates but where a row has its own."""
 
     data: str
     steps: int
@@ -220,14 +224,15 @@ def short(row: dict[str, Any]) -> str:
     return f"{row['label']}, seed {row['seed']}: {row['reason']}, {row['seconds']} s, {numbers}"
 
 
-def text(rows: list[dict[str, Any]], table: Table, steps: int) -> str:
-    """The table: mean over the seeds and its interval."""
+def text(rows: list[dict[str, Any]], table: Table, asked: int | None) -> str:
+    """The table: mean over the seeds and its interval. `asked`: a number of steps for all rows."""
     lines = [
-        f"{table.data}, {steps} generator updates each; mean over the seeds, 95 % interval of the mean",
-        f"| configuration | seeds | {' | '.join(table.columns)} | updates of D | s per run |",
-        "|---|---|" + "---|" * len(table.columns) + "---|---|",
+        f"{table.data}; mean over the seeds, 95 % interval of the mean",
+        f"| configuration | updates of G | seeds | {' | '.join(table.columns)} | updates of D | s per run |",
+        "|---|---|---|" + "---|" * len(table.columns) + "---|---|",
     ]
     for entry in table.rows:
+        steps = asked or entry.steps or table.steps
         mine = [row for row in rows if row["label"] == entry.label and row["steps"] == steps]
         good = [row for row in mine if "metrics" in row]
         failed = f" ({len(mine) - len(good)} failed)" if len(mine) > len(good) else ""
@@ -235,7 +240,8 @@ def text(rows: list[dict[str, Any]], table: Table, steps: int) -> str:
         updates = str(good[0]["updates_d"]) if good else "–"
         spent = [row["seconds"] for row in good if row["seconds"]]
         seconds = f"{statistics.median(spent):.0f}" if spent else "–"
-        lines.append(f"| {entry.label} | {len(good)}{failed} | {' | '.join(cells)} | {updates} | {seconds} |")
+        ends = f"{' | '.join(cells)} | {updates} | {seconds} |"
+        lines.append(f"| {entry.label} | {steps} | {len(good)}{failed} | {ends}")
     return "\n".join(lines)
 
 
@@ -269,15 +275,25 @@ def main(tables: dict[str, Table] | None = None, description: str = __doc__ or "
     changed = dict(parse_change(text) for text in given.changes)
     for name in given.tables:
         table = tables[name]
-        steps, common = given.steps or table.steps, {**table.common, **changed}
+        common = {**table.common, **changed}
         jobs = [
-            Job(name, table.data, common, row, seed, steps, given.out, given.threads, given.samples)
+            Job(
+                name,
+                table.data,
+                common,
+                row,
+                seed,
+                given.steps or row.steps or table.steps,
+                given.out,
+                given.threads,
+                given.samples,
+            )
             for seed in given.seeds
             for row in table.rows
             if given.only is None or given.only in row.label
         ]
         make(jobs, file, given.workers)
-        print(text([row for row in known(file) if row["table"] == name], table, steps))
+        print(text([row for row in known(file) if row["table"] == name], table, given.steps))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """How fast is the from-scratch engine? Beside PyTorch, and beside what the machine's matrix products allow.
 
-Source A's networks (recipe gan-dense-a: batch 64, Adam, float32) on images of 28×28. Both engines take turns in
-one process, a block of steps each, several times: printed are the median and the range of the seconds for an
-epoch of 60,000 images. The limit is the time of the step's matrix products alone, written into arrays that
-are there already. Memory is the peak of a process of its own that trains from scratch, imports included.
+Source A's networks (recipe gan-dense-a: batch 64, Adam, float32) on images of 28×28. Both engines take
+turns in one process, a block of steps each, several times: printed are the median and the range of the
+seconds for an epoch of 60,000 images. The limit is the time of the step's matrix products alone, written
+into arrays that are there already. Memory is the peak of a process of its own that trains from scratch,
+imports included.
 
     python bench/scratch.py [--threads 2] [--rounds 5] [--steps 60] [--out rows.json]
 """

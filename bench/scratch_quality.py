@@ -1,7 +1,8 @@
 """Source A's and E's experiments on the from-scratch engine: tables over seeds, and a curve over the epochs.
 
-As bench/quality.py (rows, resumable; the last checkpoint counts). `recognised` is the share of 2,000 samples to
-whose class the classifier gives a probability of 90 % or more; it goes to OUT/curves.jsonl for every checkpoint.
+As bench/quality.py (rows, resumable; the last checkpoint counts). `recognised` is the share of 2,000
+samples to whose class the classifier gives a probability of 90 % or more; it goes to OUT/curves.jsonl for
+every checkpoint.
 
     DUEL_DATA=… python bench/scratch_quality.py a e --out /tmp/scratch [--seeds 0 1 2] [--steps 10309]
     python bench/scratch_quality.py digits-updates digits-images forward-gradient --out /tmp/scratch
@@ -55,7 +56,7 @@ TABLES = {
         "digits",
         128_000,
         tuple(
-            Row(f"batch {size}", "gan-dense-a", {"batch_size": size, "steps": 128_000 // size})
+            Row(f"batch {size}", "gan-dense-a", {"batch_size": size}, steps=round(128_000 / size))
             for size in (1, 64, FULL)
         ),
         SMALL,
