@@ -448,6 +448,19 @@ def _entry_text(entry: catalog.Entry) -> str:
     return "\n".join(lines)
 
 
+@app.command()
+def explain(
+    out: Annotated[
+        Path | None, typer.Option(help="FILE.html: one page, with plots. Default: text on the terminal.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Follow one training step of a very small GAN with every number; compare rational activations."""
+    from duel.explain import page, words
+
+    print(words.text() if out is None else page.write(out))
+
+
 @data_app.command("check")
 def data_check(
     folder: Annotated[Path, typer.Argument(help="A folder of images.")],

@@ -11,7 +11,7 @@ PACKAGE = catalog.PACKAGE
 LEVELS = [
     {"__main__", "cli"},
     {"compare"},
-    {"session", "display"},
+    {"session", "display", "explain"},
     {"loop"},
     {"train", "scratch", "evaluate", "export", "latent", "portrait"},
     {"run", "checkpoint", "batches", "sampling", "pictures", "pixelwise", "recipe", "classifier"},

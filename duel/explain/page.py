@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import chain
@@ -13,8 +14,9 @@ import numpy as np
 
 from duel import io
 from duel.errors import InputError
-from duel.scratch.curves import Comparison, Largest, comparisons
-from duel.scratch.explain import (
+from duel.explain.curves import Comparison, Largest, comparisons
+from duel.explain.one_step import DISCRIMINATOR_WEIGHTS, GENERATOR_WEIGHTS, play
+from duel.explain.words import (
     TITLE,
     Block,
     D,
@@ -29,7 +31,6 @@ from duel.scratch.explain import (
     numeric,
     sections,
 )
-from duel.scratch.one_step import DISCRIMINATOR_WEIGHTS, GENERATOR_WEIGHTS, play
 
 
 def write(out: Path) -> Path:
@@ -97,7 +98,11 @@ def _block(block: Block, pictures: dict[str, str]) -> str:
         return f'<ul class="formulas">{lines}</ul>'
     if isinstance(block, Table):
         return _table(block)
-    return f"<p>{escape(block)}</p>"
+    words = _CODE.sub(r"<code>\1</code>", escape(block))
+    return f"<p>{words}</p>"
+
+
+_CODE = re.compile("`([^`]+)`")
 
 
 def _table(table: Table) -> str:
@@ -135,7 +140,7 @@ table { border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .2rem .8rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } .number { text-align: right; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9rem; }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(23rem, 100%), 1fr)); gap: 1rem; }
 .panels figure { margin: 0; }
 svg { display: block; width: 100%; height: auto; }
 .wide svg { min-width: 44rem; }
@@ -157,8 +162,9 @@ svg .middle { text-anchor: middle; } svg .end { text-anchor: end; }
 
 # ---------------------------------------------------------------- the two networks
 
-_COLUMNS = (0, 190, 370)  # of units: inputs, hidden, output
+_COLUMNS = (0, 200, 385)  # of units: inputs, hidden, output
 _RADIUS = 24
+_SHARES = (0.5, 0.27, 0.68, 0.66, 0.48, 0.48, 0.48)  # how far along its edge each weight stands
 
 
 class _Point(NamedTuple):
@@ -169,14 +175,14 @@ class _Point(NamedTuple):
 def _networks() -> str:
     parts = [
         *_network(40, G, "z", "G(z)", GENERATOR_WEIGHTS),
-        *_network(560, D, "x", "ℓ", DISCRIMINATOR_WEIGHTS),
-        f'<path class="arrow" d="M{40 + 370 + _RADIUS} 150 C 480 150 480 95 {560 - _RADIUS} 95"/>',
-        _text(_Point(485, 90), "or G(z)", "middle tick"),
-        _text(_Point(225, 300), "generator G", "middle"),
-        _text(_Point(745, 300), "discriminator D", "middle"),
+        *_network(565, D, "x", "ℓ", DISCRIMINATOR_WEIGHTS),
+        '<path class="arrow" d="M449 150 C 495 150 495 90 541 90"/>',
+        _text(_Point(495, 80), "or G(z)", "middle tick"),
+        _text(_Point(240, 305), "generator G", "middle"),
+        _text(_Point(765, 305), "discriminator D", "middle"),
     ]
     return (
-        '<figure><div class="wide"><svg viewBox="0 0 970 315" role="img">'
+        '<figure><div class="wide"><svg viewBox="0 0 990 315" role="img">'
         f"<title>The two networks with their first weights</title>{''.join(parts)}</svg></div>"
         "<figcaption>Each edge with its weight. Dashed circles are the constant 1.</figcaption></figure>"
     )
@@ -186,31 +192,30 @@ def _network(left: float, letters: Letters, source: str, end: str, weights: Sequ
     """One network's edges, then its units and the weights on top of them."""
     places = _places(left, letters, source)
     lines, labels = [], []
-    for (name, start, to), weight in zip(edges(letters, source), weights, strict=True):
-        layer = 1 if to == letters.sums[2] else 0
-        a, b = places[layer, start], places[layer + 1, to]
+    for place, ((name, start, to), weight) in enumerate(zip(edges(letters, source), weights, strict=True)):
+        a, b = places[place > 3, start], places[1 + (place > 3), to]
         lines.append(f'<path class="edge" d="M{a.x:g} {a.y:g} L{b.x:g} {b.y:g}"/>')
-        labels.append(_text(_along(a, b), f"{name} = {number(weight)}", "middle halo"))
+        labels.append(_text(_along(a, b, _SHARES[place]), f"{name} = {number(weight)}", "middle halo"))
     shown = dict(zip(letters.sums, (*letters.values[:2], end), strict=True))
-    circles = (_unit(place, shown.get(name, name)) for (_, name), place in places.items())
+    circles = dict.fromkeys(_unit(place, shown.get(name, name)) for (_, name), place in places.items())
     return [*lines, *circles, *labels]
 
 
 def _places(left: float, letters: Letters, source: str) -> dict[tuple[int, str], _Point]:
-    """Where each unit stands, by layer and by the name that an edge ends or begins at."""
-    hidden = ((50, 0), (150, 1))
-    inputs, middle, output = (left + column for column in _COLUMNS)
-    found = {(0, source): _Point(inputs, 95), (0, "1"): _Point(inputs, 215), (1, "1"): _Point(middle, 250)}
-    for height, place in hidden:
-        for name in (letters.sums[place], letters.values[place]):
-            found[1, name] = _Point(middle, height)
-    found[2, letters.sums[2]] = _Point(output, 150)
-    return found
+    """Where each unit stands, by layer and by the name of its sum, and of its value where edges begin."""
+    inputs, hidden, output = (left + column for column in _COLUMNS)
+    first, second = _Point(hidden, 45), _Point(hidden, 150)
+    return {
+        (0, source): _Point(inputs, 90),
+        (0, "1"): _Point(inputs, 220),
+        **dict.fromkeys([(1, letters.sums[0]), (1, letters.values[0])], first),
+        **dict.fromkeys([(1, letters.sums[1]), (1, letters.values[1])], second),
+        (1, "1"): _Point(hidden, 255),
+        (2, letters.sums[2]): _Point(output, 150),
+    }
 
 
-def _along(a: _Point, b: _Point) -> _Point:
-    """Where an edge's weight stands: nearer to the side where the edges lie apart."""
-    share = 0.62 if abs(a.y - b.y) > 100 else 0.45
+def _along(a: _Point, b: _Point, share: float) -> _Point:
     return _Point(a.x + share * (b.x - a.x), a.y + share * (b.y - a.y) + 5)
 
 

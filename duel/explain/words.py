@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from duel.scratch.curves import Comparison, Largest, comparisons
-from duel.scratch.one_step import (
+from duel.explain.curves import Comparison, Largest, comparisons
+from duel.explain.one_step import (
     DISCRIMINATOR_WEIGHTS,
     GENERATOR_WEIGHTS,
     LATENT,
@@ -171,10 +171,11 @@ def _setting() -> Section:
     return Section(
         "The players",
         [
-            "The generator G makes a sample out of a random number z. The discriminator D says how probable "
-            "it is that a sample is real. Here each has 2-3-1 units, counted as Bensi, Nocchi 2023 draw "
-            "their networks: the constant 1, whose weights are the biases, is a unit of the input and of "
-            "the hidden layer. That makes 2·2 + 1·3 = 7 weights for each player.",
+            "The generator G makes a sample out of a random number z. The discriminator D says how "
+            "probable it is that a sample is real. Here each has 2-3-1 units, counted as Bensi, Nocchi 2023 "
+            "draw their networks: the constant 1, whose weights are the biases, is a unit of the input and "
+            "of the hidden layer. That makes 2·2 + 1·3 = 7 weights for each player. Weighted sums are "
+            "called s in G, r and ℓ in D; what the hidden units make of them, h in G and k in D.",
             Picture("networks"),
             Table(
                 ("G", "from → to", "weight", "D", "from → to", "weight"),

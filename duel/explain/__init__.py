@@ -1,0 +1,1 @@
+"""One training step of a very small GAN with every number: the from-scratch engine plays it, this tells it."""
