@@ -245,12 +245,11 @@ def test_events_are_those_of_the_contract(tmp_path):
 
 def test_other_objectives_log_raw_scores():
     from dataclasses import replace
-
     from importlib import import_module
 
+    from duel.loop import _step_event
     from duel.objectives.minimax import Minimax
     from duel.options import options
-    from duel.loop import _step_event
 
     @options
     class Raw(Minimax):

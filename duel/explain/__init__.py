@@ -1,1 +1,1 @@
-"""One training step of a very small GAN with every number: the from-scratch engine plays it, this tells it."""
+"""One training step of a very small GAN with every number: the from-scratch engine plays, this tells."""
