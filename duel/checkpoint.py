@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 _STATE = "state.json"
+_FORMAT = 1
 
 
 Groups = Mapping[str, Mapping[str, Any]]  # file stem → name → tensor or array
@@ -61,7 +62,7 @@ def save(folder: Path, step: int, tensors: Groups, state: dict[str, Any]) -> Pat
     beside.mkdir(parents=True)
     try:
         contents = {f"{stem}.safetensors": _to_bytes(group) for stem, group in tensors.items()}
-        contents[_STATE] = json.dumps({"format": 1, "step": step, **state}).encode()
+        contents[_STATE] = json.dumps({"format": _FORMAT, "step": step, **state}).encode()
         for name, content in contents.items():
             io.write_atomic(beside / name, content)
         io.write_atomic(beside / _MANIFEST, _manifest(contents))
@@ -70,6 +71,16 @@ def save(folder: Path, step: int, tensors: Groups, state: dict[str, Any]) -> Pat
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return final
+
+
+def digest(place: Path) -> str:
+    """The SHA-256 of a checkpoint's manifest, which holds those of all of its files."""
+    return io.file_digest(place / _MANIFEST)
+
+
+def verify(place: Path) -> None:
+    """CheckpointError unless every file of the checkpoint is there as its manifest says."""
+    _verified(place)
 
 
 def _to_bytes(group: Mapping[str, Any]) -> bytes:
@@ -94,7 +105,12 @@ def load(place: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
             for name, content in contents.items()
             if name.endswith(".safetensors")
         }
-        return tensors, json.loads(contents[_STATE])
+        state = json.loads(contents[_STATE])
+        if state["format"] != _FORMAT:
+            raise CheckpointError(
+                f"the checkpoint {place} has format {state['format']!r}; this version reads format {_FORMAT}"
+            )
+        return tensors, state
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
 
@@ -151,6 +167,16 @@ def sweep(folder: Path) -> None:
     """Remove what a killed process left of a checkpoint that it had not finished."""
     for rest in folder.glob(".*.part"):
         shutil.rmtree(rest, ignore_errors=True)
+
+
+def set_aside_after(folder: Path, step: int | None) -> None:
+    """Rename the checkpoints after a step (all of them for None) to `STEP.damaged`, out of the way."""
+    for each in steps(folder):
+        if step is None or each > step:
+            place = folder / folder_name(each)
+            aside = place.with_name(f"{place.name}.damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            place.rename(aside)
 
 
 def prune(folder: Path, keep: int, spare: int | None) -> None:

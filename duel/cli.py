@@ -150,6 +150,9 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change any field; repeatable.")
     ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run's last checkpoint.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Take up this run.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
@@ -191,6 +194,7 @@ def train(
         device=device,
         engine=engine,
         changes=parsed,
+        init_from=init_from,
         resume=resume,
         allow_code=trusted,
     ) as session:
@@ -399,6 +403,30 @@ def interpolate(
 
     it = Run(run, allow_code)
     print(export.write_walks(it, out, n, steps, seed, path, labels, _which(checkpoint), weights))
+
+
+@app.command("runs")
+def runs_(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    delete: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Remove this run, all of it; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List the runs of a folder with state and size; remove some on request."""
+    from duel import display, runs
+
+    for name in delete or []:
+        if not yes and not typer.confirm(f"remove {folder / name} for good?"):
+            raise InputError(f"{folder / name} was kept: nobody said yes")
+        print(f"removed {runs.delete(folder, name)}")
+    found = runs.listed(folder)
+    if as_json:
+        print(json.dumps({"format": 1, "runs": [each.to_dict() for each in found]}, indent=2))
+    elif not delete:
+        print(display.runs_text(found, folder))
 
 
 @app.command("list")

@@ -7,12 +7,15 @@ import math
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from duel.datasets._check import Report
+    from duel.runs import Listed
     from duel.session import Session
 
 Event = dict[str, Any]
@@ -237,6 +240,27 @@ def report_text(report: Report) -> str:
         lines.append(f"duplicates: {extra} files repeat another's content")
         lines += ["  " + " = ".join(group) for group in report.duplicates[:_SHOWN]]
     return printable("\n".join(lines))
+
+
+def runs_text(found: Sequence[Listed], folder: Path) -> str:
+    """The runs of a folder as a table, and what they weigh together."""
+    if not found:
+        return f"no runs in {folder}"
+    head = ("run", "recipe", "data", "state", "steps", "started", "size")
+    rows = [head, *map(_run_row, found)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    total = size(sum(each.size for each in found))
+    advice = f"remove one: duel runs {shlex.quote(str(folder))} --delete NAME"
+    return printable("\n".join([*lines, f"{len(found)} runs, {total}; {advice}"]))
+
+
+def _run_row(it: Listed) -> tuple[str, ...]:
+    steps = "" if it.steps is None else f"{it.step or 0} of {it.steps}"
+    started = it.started[:16].replace("T", " ")
+    return it.name, it.recipe, it.data, it.state, steps, started, size(it.size)
 
 
 def duration(seconds: float) -> str:

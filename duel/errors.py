@@ -47,7 +47,19 @@ class GradientError(DuelError):
 
 
 class NonFiniteError(DuelError):
-    """A loss, gradient or weight became NaN or infinite during training."""
+    """A loss, gradient or weight became NaN or infinite during training.
+
+    signal  the loss or tensor that was looked at, and its value; tensor: the first one that is no number
+    """
+
+    def __init__(self, signal: str, value: float, step: int, tensor: "str | None") -> None:
+        self.signal, self.value, self.step, self.tensor = signal, value, step, tensor
+        what = f"{signal} is not finite" if signal == tensor else f"{signal} is {value}"
+        where = f" (as is {tensor})" if tensor and signal != tensor else ""
+        super().__init__(
+            f"{what} at step {step}{where}: the training has diverged; lower optimizer.discriminator.lr and "
+            "optimizer.generator.lr"
+        )
 
 
 def one_of(allowed: "list[str] | tuple[str, ...]", given: str) -> str:

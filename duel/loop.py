@@ -17,7 +17,7 @@ import numpy as np
 from duel import checkpoint, pictures, sampling, streams
 from duel.batches import Batches
 from duel.datasets._base import Data
-from duel.errors import NonFiniteError
+from duel.errors import CheckpointError, NonFiniteError
 from duel.recipe import Recipe
 from duel.run import Run
 from duel.xp import numpy_functions
@@ -61,6 +61,9 @@ class Engine(Protocol):
     def contents(self, recipe: Recipe, now: Any) -> tuple[checkpoint.Groups, dict[str, Any]]:
         """The tensors of a checkpoint by file, the optimizers' among them; what else the engine must save."""
 
+    def adopt(self, now: Any, tensors: checkpoint.Groups) -> None:
+        """Take another training's weights (and its average, where one is kept), and nothing else of it."""
+
     def restore(self, recipe: Recipe, now: Any, tensors: checkpoint.Groups, state: dict[str, Any]) -> None:
         """Put back what `contents` gave."""
 
@@ -90,7 +93,9 @@ def play(
         now.step += 1
 
         if now.step % recipe.log.every == 0 or now.step == total:
-            yield _step_event(recipe, now, engine.read(numbers), since, drawn)
+            found = engine.read(numbers)
+            _refuse_nonfinite(engine, recipe, now, found)
+            yield _step_event(recipe, now, found, since, drawn)
             since, drawn = time.perf_counter(), now.batches.position
         if now.step % recipe.sample.every == 0:
             yield look.at_samples(now)
@@ -113,15 +118,27 @@ def _step_event(
     names = {"real_logits": "real", "fake_before": "fake_before", "fake_after": "fake_after"}
     outputs = {f"{kind}_{name}": float(view(numbers[key]).mean()) for key, name in names.items()}
     losses = {name: float(numbers[name]) for name in ("loss_d", "loss_g")}
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise NonFiniteError(f"{name} is {value} at step {now.step}: {_SICK_ADVICE}")
     speed = (now.batches.position - drawn) / max(time.perf_counter() - since, 1e-9)
     effort = {"updates_d": now.updates_d, "images": now.batches.position}
     return {"event": "step", "step": now.step, **losses, **outputs, **effort, "images_per_s": round(speed, 1)}
 
 
-_SICK_ADVICE = "the training has diverged; lower optimizer.discriminator.lr and optimizer.generator.lr"
+def _refuse_nonfinite(engine: Engine, recipe: Recipe, now: Training, numbers: dict[str, np.ndarray]) -> None:
+    """NonFiniteError where a loss is no number; it names the first tensor that is none either."""
+    for name in ("loss_d", "loss_g"):
+        value = float(numbers[name])
+        if not math.isfinite(value):
+            tensor = _first_nonfinite(engine.contents(recipe, now)[0])
+            raise NonFiniteError(name, value, now.step, tensor)
+
+
+def _first_nonfinite(tensors: checkpoint.Groups) -> str | None:
+    """The name of the first tensor with a number that is infinite or NaN; weights before moments."""
+    for group, parts in tensors.items():
+        for name, tensor in parts.items():
+            if not np.isfinite(np.asarray(tensor)).all():
+                return f"{group}.{name}"
+    return None
 
 
 _POINTS = 2000  # on a scatter plot
@@ -169,10 +186,9 @@ class _Look:
 def save(recipe: Recipe, now: Training, run: Run) -> Event:
     """Write a checkpoint, make it the run's last, and remove those that are no longer kept."""
     tensors, own = engine_of(recipe).contents(recipe, now)
-    for group, parts in tensors.items():
-        for name, tensor in parts.items():
-            if group != "optimizers" and not np.isfinite(np.asarray(tensor)).all():
-                raise NonFiniteError(f"{group}.{name} is not finite at step {now.step}: {_SICK_ADVICE}")
+    sick = _first_nonfinite(tensors)
+    if sick is not None:
+        raise NonFiniteError(sick, math.nan, now.step, sick)
     state = {
         "images": now.batches.position,
         "updates_d": now.updates_d,
@@ -181,22 +197,30 @@ def save(recipe: Recipe, now: Training, run: Run) -> Event:
         **own,
     }
     path = checkpoint.save(run.checkpoints_folder, now.step, tensors, state)
+    checkpoint.verify(path)  # older ones go only when this one is seen to be readable
     run.update_state(last=now.step)
     run.prune(recipe.checkpoint.keep)
     return {"event": "checkpoint", "step": now.step, "path": str(path)}
 
 
 def resume(recipe: Recipe, data: Data, run: Run) -> Training:
-    """The training as the run's last checkpoint has it; step 0 where there is none yet."""
+    """The training as the run's newest whole checkpoint has it; step 0 where there is none yet.
+
+    CheckpointError where there are checkpoints and all are damaged.
+    """
     engine = engine_of(recipe)
     now: Training = engine.start(recipe, data)
-    if run.state["last"] is None:
+    step, _ = run.newest_whole()
+    if step is None:
         return now
-    tensors, state = run.load_checkpoint("last")
-    engine.restore(recipe, now, tensors, state)
-    now.step = state["step"]
-    now.batches.position = state["images"]
-    now.updates_d = state["updates_d"]
-    streams.restore(now.latent, state["latent"])
-    streams.restore(now.places, state["places"])
+    tensors, state = run.load_checkpoint(step)
+    try:
+        engine.restore(recipe, now, tensors, state)
+        now.step = int(state["step"])
+        now.batches.position = int(state["images"])
+        now.updates_d = int(state["updates_d"])
+        streams.restore(now.latent, state["latent"])
+        streams.restore(now.places, state["places"])
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {step} of {run.path} cannot be taken up: {error!r}") from error
     return now

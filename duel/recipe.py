@@ -156,6 +156,9 @@ class Recipe:
     engine      "torch", or "scratch": NumPy and dual numbers, for the dense networks of the plain game on
                 the CPU. Both play the same game from the same random numbers
     scratch     how the from-scratch engine computes
+    on_nonfinite   when a loss or weight is no longer a number: "stop", or "rollback": go back to the last
+                checkpoint with both learning rates halved
+    max_rollbacks  how often, before the run stops after all
     device      "cpu" or "cuda"; "auto" becomes what is there
     precision   "bfloat16": the networks compute in it where that is safe (autocast), weights and losses
                 stay float32. Made for GPUs; a CPU is slower with it. "float64": everything in it, to check
@@ -183,6 +186,8 @@ class Recipe:
     threads: int | None = None
     engine: Literal["torch", "scratch"] = "torch"
     scratch: Scratch = Scratch()
+    on_nonfinite: Literal["stop", "rollback"] = "stop"
+    max_rollbacks: int = 3
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
     log: Log = Log()
@@ -198,6 +203,14 @@ class Recipe:
     def at(self, step: int) -> Recipe:
         """The recipe with the numbers that its schedules have after so many steps."""
         return schedule.at(self, step)
+
+    def slower(self, halvings: int) -> Recipe:
+        """The recipe with both learning rates halved so many times."""
+        sides = {
+            side: _with_rate(getattr(self.optimizer, side), 0.5**halvings)
+            for side in ("generator", "discriminator")
+        }
+        return replace(self, optimizer=Optimizers(**sides)) if halvings else self
 
     def drawn(self, step: int) -> int:
         """Real samples that the discriminator has drawn after so many steps."""
@@ -234,6 +247,22 @@ class Recipe:
         return epoch, step - first, following - first
 
 
+def _with_rate(options: Optimizer, share: float) -> Optimizer:
+    """An optimizer's options with its learning rate times `share`."""
+    lr = getattr(options, "lr", None)
+    if lr is None:
+        raise RecipeError(
+            f"the optimizer {type(options).__name__} has no option lr that a rollback could halve: "
+            "use on_nonfinite=stop"
+        )
+    slower = (
+        replace(lr, values=tuple(share * value for value in lr.values))
+        if isinstance(lr, Schedule)
+        else share * lr
+    )
+    return replace(options, lr=slower)  # type: ignore[call-arg]
+
+
 # Where in the tree a variant stands, and of which family; the lists hold any number of variants.
 _ONE = {
     "data": "datasets",
@@ -262,7 +291,7 @@ _DEFAULTS = {
 }
 _AT_LEAST_ONE = (
     "batch_size", "accumulate", "n_critic", "steps", "epochs", "threads", "latent.size",
-    "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",
+    "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep", "max_rollbacks",
     "evaluate.every", "evaluate.samples", "evaluate.patience", "scratch.directions",
 )  # fmt: skip
 _LIMIT = 10**12
@@ -271,7 +300,7 @@ _AT_MOST = {"sample.count": 1024, "threads": 256}
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
     "log.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
-    "evaluate.patience",
+    "evaluate.patience", "on_nonfinite", "max_rollbacks",
 )  # fmt: skip
 
 

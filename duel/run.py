@@ -5,6 +5,7 @@ provenance.json   versions, machine, command, seed, data fingerprint and what th
 run.json          state ("running", or the end's reason), total steps, last and best checkpoint
 events.jsonl      everything that happened, one JSON object a line
 metrics.jsonl     every evaluation's result with its provenance
+findings.json     what went wrong, with evidence and advice
 samples/          real.png, one grid per look at fixed noise: 00000200.png
 checkpoints/      one folder per step (`duel.checkpoint`)
 film.png curves.png   the training at a glance, written at its end
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from duel import checkpoint, io
 from duel.datasets._base import Data, Spec
-from duel.errors import RunError, one_of
+from duel.errors import CheckpointError, RunError, one_of
 from duel.recipe import Recipe, read, resolve, to_toml
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Run:
         return resolve(read(self._recipe_file), self._allow_code)
 
     @property
+    def name(self) -> str:
+        """The name of the recipe that it started from, whether or not that can be resolved here."""
+        return str(read(self._recipe_file)["name"])
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Versions, machine, command, seed, data fingerprint."""
         return io.read_json(self.path / "provenance.json")
@@ -106,6 +112,29 @@ class Run:
                 f"{self.path} has no checkpoint {which!r}: allowed are last, best or a step of: {found}"
             )
         return step
+
+    def newest_whole(self) -> tuple[int | None, list[str]]:
+        """The newest checkpoint that is as its manifest says, and what is wrong with those after it.
+
+        None where there is no checkpoint yet. CheckpointError where there are some and all are damaged.
+        """
+        wrong = []
+        for step in reversed(checkpoint.steps(self.checkpoints_folder)):
+            try:
+                checkpoint.verify(self.checkpoints_folder / checkpoint.folder_name(step))
+            except CheckpointError as error:
+                wrong.append(str(error))
+            else:
+                return step, wrong
+        if wrong:
+            raise CheckpointError(
+                f"no checkpoint of {self.path} can be read, so it cannot be taken up; the newest: {wrong[0]}"
+            )
+        return None, []
+
+    def checkpoint_digest(self, step: int) -> str:
+        """The SHA-256 of a checkpoint's manifest, which stands for all of its files."""
+        return checkpoint.digest(self.checkpoints_folder / checkpoint.folder_name(step))
 
     def load_checkpoint(self, which: str | int = "last") -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """The tensors by network and the state of a checkpoint (`duel.checkpoint.load`)."""
@@ -346,6 +375,10 @@ class Run:
         """Append an evaluation's result to metrics.jsonl."""
         io.append_line(self._metrics_file, result)
 
+    def write_findings(self, findings: list[dict[str, Any]]) -> None:
+        """Replace findings.json."""
+        io.write_json(self.path / "findings.json", {"findings": findings})
+
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The evaluations so far, in order."""
         return io.read_lines(self._metrics_file)
@@ -446,6 +479,18 @@ class Lock:
         self.release()
 
 
+def held(path: Path) -> bool:
+    """Whether a process trains in the run folder at this moment."""
+    try:
+        with open(path / ".lock", "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _not_writable(path: Path, error: OSError) -> RunError:
     return RunError(f"the run folder {path} cannot be written ({error.strerror}): choose another --out")
 
@@ -459,10 +504,18 @@ def is_run(path: Path) -> bool:
     return (path / "recipe.toml").is_file()
 
 
-def create(path: Path, recipe: Recipe, data: Data, steps: int, command: str) -> tuple[Run, Lock]:
+def create(
+    path: Path,
+    recipe: Recipe,
+    data: Data,
+    steps: int,
+    command: str,
+    ancestor: dict[str, Any] | None = None,
+) -> tuple[Run, Lock]:
     """Make a run folder with recipe, provenance and state, and hold it. RunError where that cannot be.
 
-    The recipe comes last: a folder with a recipe is a run, all of it there.
+    ancestor: what the provenance says of the run that this one comes from. The recipe is written last: a
+    folder with a recipe is a run, all of it there.
     """
     new = not path.exists()
     try:
@@ -473,7 +526,7 @@ def create(path: Path, recipe: Recipe, data: Data, steps: int, command: str) -> 
     if is_run(path):
         raise RunError(f"another process has just started a run in {path}: choose another --out")
     try:
-        io.write_json(path / "provenance.json", _provenance(recipe, data, command))
+        io.write_json(path / "provenance.json", {**_provenance(recipe, data, command), **(ancestor or {})})
         io.write_json(path / "run.json", {"state": "running", "steps": steps, "last": None, "best": None})
         io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
     except OSError as error:

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,9 @@ from duel import checkpoint, pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
-from duel.errors import DataError, MetricError, NonFiniteError, RecipeError, RunError
+from duel.errors import CheckpointError, DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
-from duel.loop import Event, Training, engine_of, play, resume
+from duel.loop import Event, Training, engine_of, play, resume, save
 from duel.networks._base import Networks
 from duel.recipe import Recipe
 from duel.run import Lock, Run
@@ -48,8 +48,20 @@ class Session:
     step under way; a checkpoint is written and the last event is `end`.
     """
 
-    def __init__(self, recipe: Recipe, data: Data, run: Run, lock: Lock, cost: dict[str, float]) -> None:
-        """Made by `train`; the run folder is there, held, and the recipe resolved."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Data,
+        run: Run,
+        lock: Lock,
+        cost: dict[str, float],
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Made by `train`; the run folder is there, held, and the recipe resolved.
+
+        notes: warnings from taking up the run.
+        """
+        self._notes = notes
         self.recipe = recipe
         self.run = run
         self.total_steps = recipe.total_steps(len(data.splits["train"]))
@@ -108,29 +120,91 @@ class Session:
             self._lock.release()
 
     def _events_without_time(self) -> Iterator[Event]:
-        now = resume(self.recipe, self._data, self.run)
-        self.run.drop_events_after(now.step)
+        now = self._taken_up()
         self.run.update_state(state="running", steps=self.total_steps)
         yield self._start_event(now)
-        for warning in (*self._data.notes, *_skipped_note(self._data), *self._threads_note()):
+        warnings = (*self._notes, *self._data.notes, *_skipped_note(self._data), *self._threads_note())
+        for warning in warnings:
             yield {"event": "warning", "step": now.step, "message": warning}
-        reason, message = "done", None
         yield from self._evaluation(now.step)
-        try:
-            for event in play(
-                self.recipe, self._data, now, self.run, self.total_steps, lambda: self._stopping
-            ):
-                yield event
-                if event["event"] == "checkpoint":
-                    yield from self._evaluation(now.step)
-            if now.step < self.total_steps:
-                reason = "interrupted"
-                if self._out_of_patience():
-                    reason, message = "stopped", self.finished()
-        except NonFiniteError as error:
-            reason, message = "nonfinite", str(error)
+        reason, message = "", None
+        while not reason:
+            try:
+                yield from self._played(now)
+            except NonFiniteError as error:
+                yield self._finding(error)
+                if self._halvings >= self._most_halvings:
+                    reason, message = "nonfinite", str(error)
+                    continue
+                self.run.update_state(halvings=self._halvings + 1)
+                now = self._taken_up()
+                yield self._rollback_event(error, now.step)
+                continue
+            reason = "done" if now.step == self.total_steps else "interrupted"
+            if reason == "interrupted" and self._out_of_patience():
+                reason, message = "stopped", self.finished()
         self.run.update_state(state=reason)
         yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
+
+    def _taken_up(self) -> Training:
+        """The training from the newest checkpoint on; what was logged after it is forgotten."""
+        now = resume(self._recipe_now, self._data, self.run)
+        self.run.drop_events_after(now.step)
+        return now
+
+    def _played(self, now: Training) -> Iterator[Event]:
+        """The steps that are left, with an evaluation where one is due."""
+        for event in play(
+            self._recipe_now, self._data, now, self.run, self.total_steps, lambda: self._stopping
+        ):
+            yield event
+            if event["event"] == "checkpoint":
+                yield from self._evaluation(now.step)
+
+    @property
+    def _halvings(self) -> int:
+        """How often a rollback has halved this run's learning rates."""
+        halvings: int = self.run.state.get("halvings", 0)
+        return halvings
+
+    @property
+    def _most_halvings(self) -> int:
+        return self.recipe.max_rollbacks if self.recipe.on_nonfinite == "rollback" else 0
+
+    @property
+    def _recipe_now(self) -> Recipe:
+        return self.recipe.slower(self._halvings)
+
+    def _finding(self, error: NonFiniteError) -> Event:
+        """What is wrong, also in findings.json: the tensor, the step, and the rates to try."""
+        half = recipes.flatten(self._recipe_now.slower(1).to_tree())
+        rates = {
+            key: value
+            for key, value in half.items()
+            if key.startswith(("optimizer.generator.lr", "optimizer.discriminator.lr"))
+        }
+        finding = {
+            "name": "non-finite",
+            "severity": "severe",
+            "confidence": 1.0,
+            "evidence": [
+                {
+                    "signal": error.tensor or error.signal,
+                    "value": str(error.value),
+                    "threshold": "finite",
+                    "steps": [error.step],
+                }
+            ],
+            "explanation": str(error),
+            "advice": [{"set": rates, "reason": "smaller steps diverge later or not at all", "source": None}],
+        }
+        self.run.write_findings([finding])
+        return {"event": "finding", "step": error.step, **finding}
+
+    def _rollback_event(self, error: NonFiniteError, step: int) -> Event:
+        done, most = self._halvings, self._most_halvings
+        message = f"{error}; back to step {step}, with learning rates halved ({done} of at most {most} times)"
+        return {"event": "warning", "step": step, "message": message}
 
     def _evaluation(self, step: int) -> Iterator[Event]:
         """The metrics of this step's checkpoint, if they are due and not there yet; keeps the best."""
@@ -224,6 +298,7 @@ def train(
     device: str | None = None,
     engine: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    init_from: str | Path | None = None,
     resume: str | Path | None = None,
     allow_code: bool | Collection[str] = False,
     command: str | None = None,
@@ -237,6 +312,7 @@ def train(
     steps       generator updates; or epochs
     engine      "torch" or "scratch"
     changes     other fields by dotted key, `{"network.width": 32}`
+    init_from   a run whose last weights are where this one begins; nothing else of it is taken over
     resume      a run folder to take up; then neither recipe, data nor out is given
     allow_code  whether variants from outside ("module:Class") may be imported, or which
 
@@ -245,20 +321,47 @@ def train(
     """
     changes = _all_changes(changes, data, steps, epochs, seed, device, engine)
     if resume is not None:
-        if recipe is not None or data is not None or out is not None:
-            raise RunError(f"resume takes up {resume} as it is: leave out recipe, data and out")
+        if recipe is not None or data is not None or out is not None or init_from is not None:
+            raise RunError(f"resume takes up {resume} as it is: leave out recipe, data, out and init_from")
         return _take_up(Path(resume), changes, allow_code)
     if recipe is None:
         raise RecipeError("no recipe was given: name one (`duel list recipes`) or give a TOML file")
     wanted = resolve(recipe, changes, allow_code)
     if out is not None and runs.is_run(Path(out)):
-        return _continue_same(Path(out), wanted, changes, allow_code)
+        return _continue_same(Path(out), wanted, changes, allow_code, init_from)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
     loaded = check(wanted)
+    grown = None if init_from is None else _grown_from(Run(init_from, allow_code), wanted, loaded)
     cost = estimate(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
-    run, lock = runs.create(path, wanted, loaded, total, command or _command())
+    ancestor = None if init_from is None else _ancestor(Run(init_from, allow_code))
+    run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor)
+    if grown is not None:
+        save(wanted, grown, run)
     return Session(wanted, loaded, run, lock, cost)
+
+
+def _grown_from(other: Run, recipe: Recipe, data: Data) -> Training:
+    """Step 0 with the weights of another run's last checkpoint. RunError where they do not fit."""
+    engine = engine_of(recipe)
+    now: Training = engine.start(recipe, data)
+    tensors, _ = other.load_checkpoint("last")
+    try:
+        engine.adopt(now, tensors)
+    except CheckpointError as error:
+        raise RunError(
+            f"the weights of {other.path} do not fit this recipe's networks ({error}): give the same network "
+            "and latent.size"
+        ) from error
+    return now
+
+
+def _ancestor(other: Run) -> dict[str, Any]:
+    """Where a run's first weights come from, for its provenance."""
+    step = other.checkpoint_step("last")
+    return {
+        "init_from": {"run": str(other.path.resolve()), "step": step, "sha256": other.checkpoint_digest(step)}
+    }
 
 
 def plan(
@@ -315,6 +418,8 @@ def check(recipe: Recipe) -> Data:
     _check_initial_weights(recipe, networks)
     _check_discriminator(recipe, networks.discriminator)
     _check_memory(recipe, data, networks)
+    if recipe.on_nonfinite == "rollback":
+        recipe.slower(1)  # refuses optimizers that cannot
     _evaluator(recipe, data)
     return data
 
@@ -433,10 +538,22 @@ def _empty_place(path: Path) -> Path:
 
 
 def _continue_same(
-    path: Path, wanted: Recipe, changes: Mapping[str, Any], allow_code: bool | Collection[str]
+    path: Path,
+    wanted: Recipe,
+    changes: Mapping[str, Any],
+    allow_code: bool | Collection[str],
+    init_from: str | Path | None,
 ) -> Session:
-    """Take up the run at `path`, provided that it is one of the wanted recipe."""
-    old = Run(path, allow_code).recipe
+    """Take up the run at `path`, provided that it is one of the wanted recipe (and ancestor)."""
+    run = Run(path, allow_code)
+    begun = run.provenance.get("init_from", {}).get("run")
+    asked = None if init_from is None else str(Path(init_from).resolve())
+    if begun != asked:
+        raise RunError(
+            f"{path} holds a run that began with {begun or 'fresh weights'}, now {asked or 'fresh weights'} "
+            "were asked for: choose another --out"
+        )
+    old = run.recipe
     found = recipes.differences(old, wanted)
     refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
     if refused:
@@ -475,14 +592,18 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
         raise DataError(
             f"the data of {path} have changed since its start: bring them back, or start a new run"
         )
-    state, total = run.state, new.total_steps(len(data.splits["train"]))
-    last = state["last"] or 0
+    total = new.total_steps(len(data.splits["train"]))
+    whole, damaged = run.newest_whole()
+    last = whole or 0
     if total < last:
         raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
     cost = estimate(new, data) if last < total else {"seconds": 0.0}
     checkpoint.sweep(run.checkpoints_folder)
+    checkpoint.set_aside_after(run.checkpoints_folder, whole)
+    run.update_state(last=whole)
     run.write_recipe(replace(new, name=old.name))
-    return Session(new, data, run, lock, cost)
+    notes = [f"{reason}; set aside, going on from step {last}" for reason in damaged]
+    return Session(new, data, run, lock, cost, notes)
 
 
 def _skipped_note(data: Data) -> list[str]:

@@ -408,6 +408,15 @@ def contents(recipe: Recipe, now: Training) -> tuple[checkpoint.Groups, dict[str
     }
 
 
+def adopt(now: Training, tensors: checkpoint.Groups) -> None:
+    """Take another training's weights, and its average where one is kept here."""
+    for name, module in now.networks.named().items():
+        checkpoint.restore_module(module, name, tensors)
+    averages = checkpoint.parted(tensors["ema"]) if "ema" in tensors else tensors
+    for name, module in now.average.items():
+        checkpoint.restore_module(module, name, averages)
+
+
 def restore(recipe: Recipe, now: Training, tensors: checkpoint.Groups, state: dict[str, Any]) -> None:
     """Put back what `contents` gave."""
     for name, module in now.networks.named().items():

@@ -13,7 +13,7 @@ LEVELS = [
     {"compare"},
     {"session", "display", "explain"},
     {"loop"},
-    {"train", "scratch", "evaluate", "export", "latent", "portrait"},
+    {"train", "scratch", "runs", "evaluate", "export", "latent", "portrait"},
     {"run", "checkpoint", "batches", "sampling", "pictures", "pixelwise", "recipe", "classifier"},
     {"family"},
     {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _LIMIT = 1 << 28  # bytes of one array; MNIST's largest has 47 million
+_EXPANSION = 1032  # the most bytes that one byte of a gzip file can stand for
 _UNSIGNED_BYTE = 8
 
 
@@ -28,7 +29,7 @@ def read_idx(content: bytes, dimensions: int, limit: int = _LIMIT) -> np.ndarray
 
     try:
         stream = _open(content)
-        shape = _header(stream, dimensions, limit)
+        shape = _header(stream, dimensions, min(limit, _EXPANSION * len(content)))
         data = stream.read(math.prod(shape) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"the file is damaged ({error}): remove it and get it again") from error

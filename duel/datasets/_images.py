@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from duel.errors import DataError
 
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MAX_BYTES = 1 << 30  # of one file; the most pixels with four channels of 16 bits are 716 million bytes
+MAX_PIXELS = 89_478_485  # of one image, as Pillow has it; set here, since any program may change Pillow's
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 @dataclass(frozen=True)
@@ -35,41 +48,94 @@ def is_grey(mode: str) -> bool:
 def decode(path: Path) -> Decoded:
     """The centre square of an image file, upright, as L or RGB of 8 bits.
 
-    EXIF orientation is obeyed; of an animation the first frame is taken; transparency is laid on white;
-    a palette, CMYK and other colour spaces become RGB; 1-bit becomes 0 and 255; 16-bit grey is divided
-    by 257 (its transparency is ignored). Raises DataError with the reason for a file that cannot be
-    used.
+    The content decides the type, not the name. EXIF orientation is obeyed, unreadable EXIF ignored; of an
+    animation the first frame is taken; transparency is laid on white; a palette, CMYK and other colour
+    spaces become RGB; 1-bit becomes 0 and 255; 16-bit grey is divided by 257 (its transparency is
+    ignored); of other 16-bit images the high byte is taken. docs/data.md has all the rules.
+
+    Raises DataError with the reason for a file that cannot be used: no regular file, unreadable, more than
+    MAX_BYTES or MAX_PIXELS (both looked at before anything is allocated), of another type, damaged.
+    MemoryError is let through: it says nothing of the file.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
+        check_file(path)
         with warnings.catch_warnings(), path.open("rb") as file:
-            # Pillow warns of oddities that it copes with; only the warning of a bomb is heeded.
+            # Pillow warns of oddities that it copes with, and of sizes, which are checked below.
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decoded(Image.open(file, formats=FORMATS))
-    except DataError:
+            return _decoded(file)
+    except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise DataError(f"no image of a known type ({', '.join(FORMATS)})") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"too large: more than {Image.MAX_IMAGE_PIXELS:,} pixels") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(_too_large()) from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
-        raise DataError(f"damaged: {_one_line(error)}") from error
+        if isinstance(error, OSError) and error.strerror:  # Pillow's own have no number
+            raise DataError(f"cannot be read: {error.strerror}") from error
+        raise DataError(f"damaged: {one_line(error)}") from error
 
 
-def _one_line(error: Exception) -> str:
+def check_file(path: Path) -> None:
+    """Raises DataError for what may not be opened or is too large to be read; OSError where it is not there.
+
+    A pipe would block, a device never end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise DataError(f"too large: {status.st_size:,} bytes, at most {MAX_BYTES:,} are read")
+
+
+def check_pixels(size: tuple[int, int]) -> None:
+    """Raises DataError for a width × height of more than MAX_PIXELS."""
+    if size[0] * size[1] > MAX_PIXELS:
+        raise DataError(_too_large())
+
+
+def _too_large() -> str:
+    return f"too large: more than {MAX_PIXELS:,} pixels"
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _decoded(image: Image.Image) -> Decoded:
-    from PIL import ImageOps
+def _decoded(file: IO[bytes]) -> Decoded:
+    from PIL import Image
 
+    image = Image.open(file, formats=FORMATS)
     mode, size = image.mode, image.size
     if min(size) < 2:
         raise DataError(f"too small: {size[0]}×{size[1]} pixels, at least 2×2 are needed")
+    check_pixels(size)
     image.load()
-    return Decoded(_plain(_centre(ImageOps.exif_transpose(image))), mode, size)
+    if image.format == "PNG":
+        _check_sums(file)
+    return Decoded(_plain(_centre(_upright(image))), mode, size)
+
+
+def _check_sums(file: IO[bytes]) -> None:
+    """Raises where a chunk of a PNG has a wrong checksum or is missing; loading looks at no pixel's."""
+    from PIL import Image
+
+    file.seek(0)
+    Image.open(file, formats=("PNG",)).verify()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says; as it is stored where that is none of 1 to 8, or unreadable."""
+    from PIL import Image
+
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # its parser raises many kinds; the pixels are none the worse
+        return image
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(Image.Transpose[turn])
 
 
 def _centre(image: Image.Image) -> Image.Image:
@@ -104,10 +170,13 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     import numpy as np
     from PIL import Image
 
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise DataError("its 32-bit pixels lie outside 0 to 65535, so that none is known to be white")
-    return Image.fromarray(np.round(values / 257).astype(np.uint8))
+    scaled: np.ndarray = np.empty(values.shape, np.uint8)
+    for row, target in zip(values, scaled, strict=True):  # row by row: it may be the largest image allowed
+        target[:] = (row.astype(np.int32) + 128) // 257
+    return Image.fromarray(scaled)
 
 
 def pixels(square: Image.Image, side: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
+from duel.datasets._images import check_pixels, one_line
 from duel.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def photo(
                     f"{name} has {image.width}×{image.height} pixels, expected {size[0]}×{size[1]}: get the "
                     "files again"
                 )
+            check_pixels(image.size)
             return image.convert("RGB")
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise DataError(f"{name} is no {' or '.join(formats)} image: get the files again") from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{name} is damaged ({reason}): get the files again") from error
+        raise DataError(f"{name} is damaged ({one_line(error)}): get the files again") from error

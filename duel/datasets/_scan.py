@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from duel import io
-from duel.datasets._images import decode
+from duel.datasets._images import check_file, decode
 from duel.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Reasons = tuple[tuple[str, str], ...]
 """Names of files and why each is not used."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file below the folder: its path there (with "/") and the SHA-256 of its content (hexadecimal)."""
 
@@ -37,7 +37,7 @@ class Listing:
     ignored: Reasons
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A usable image: its file, and the mode and width × height that it is stored with."""
 
@@ -49,7 +49,8 @@ class Found:
 def list_folder(path: str) -> Listing:
     """Every file below the folder, with its content's hash. DataError where there is no file at all.
 
-    Hidden files and folders and links to folders are left out, and listed as such.
+    Hidden files and folders and links to folders are left out, and listed as such. Time and memory grow
+    with the number of files; one folder and one file are open at a time.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -57,11 +58,13 @@ def list_folder(path: str) -> Listing:
         # A relative path in a recipe means another folder from another place.
         where = path if root.is_absolute() else f"{path} (that is {root.absolute()})"
         raise DataError(f"{where} {fault}: give a folder of images")
-    names, ignored, bad = _walk(root)
+    names, ignored, bad = walk(root)
     files: list[File] = []
     for name in sorted(names):
         try:
             files.append(File(name, _digest(root / name)))
+        except DataError as error:
+            bad.append((name, str(error)))
         except OSError as error:
             bad.append((name, f"cannot be read: {error.strerror}"))
     if not files and not bad:
@@ -69,45 +72,57 @@ def list_folder(path: str) -> Listing:
     return Listing(root, tuple(files), tuple(sorted(bad)), tuple(sorted(ignored)))
 
 
-def _walk(root: Path) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
-    """Names of the candidates; what is left out; folders that cannot be listed."""
+def walk(root: Path) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Names of the candidates; what is left out on purpose; folders that cannot be listed.
+
+    Names are paths below `root` with "/"; in no particular order. No recursion: folders may lie as deep
+    as the system allows.
+    """
     names: list[str] = []
     ignored: list[tuple[str, str]] = []
     bad: list[tuple[str, str]] = []
-
-    def unreadable(error: OSError) -> None:
-        bad.append((_name(root, error.filename), f"cannot be read: {error.strerror}"))
-
-    for place, folders, files in os.walk(root, onerror=unreadable):
-        ignored += [(_name(root, place, folder), reason) for folder, reason in _left_out(place, folders)]
-        for file in files:
-            if file.startswith("."):
-                ignored.append((_name(root, place, file), "hidden file"))
-            else:
-                names.append(_name(root, place, file))
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    is_folder, reason = _kind(entry)
+                    if reason:
+                        ignored.append((name, reason))
+                    else:
+                        (folders if is_folder else names).append(name)
+        except OSError as error:
+            bad.append((folder or ".", f"cannot be read: {error.strerror}"))
     return names, ignored, bad
 
 
-def _left_out(place: str, folders: list[str]) -> Iterator[tuple[str, str]]:
-    """The sub-folders that are not entered, and why; they are taken out of the list, as os.walk asks."""
-    for folder in folders[:]:
-        if folder.startswith("."):
-            folders.remove(folder)
-            yield folder, "hidden folder"
-        elif Path(place, folder).is_symlink():
-            folders.remove(folder)
-            yield folder, "link to a folder, not followed"
-
-
-def _name(root: Path, *parts: str) -> str:
-    return Path(*parts).relative_to(root).as_posix()
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    """Whether it is a folder, and why it is left out ("" where it is not)."""
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link that leads to itself: reading the file says so
+        is_folder = False
+    if entry.name.startswith("."):
+        return is_folder, "hidden folder" if is_folder else "hidden file"
+    if is_folder and entry.is_symlink():
+        return is_folder, "link to a folder, not followed"
+    return is_folder, ""
 
 
 def _digest(path: Path) -> str:
-    # A pipe would block, a device never end.
-    if path.exists() and not path.is_file():
-        raise OSError(0, "not a regular file")
+    check_file(path)
     return io.file_digest(path)
+
+
+def shown(name: str) -> str:
+    """A file's name for a message: as it is, or quoted and escaped where it could not be printed as it is.
+
+    Names may hold line breaks, terminal commands, marks that turn the direction of writing, and bytes
+    that are no text.
+    """
+    return name if name.isprintable() else repr(name)
 
 
 def scan(
@@ -141,8 +156,8 @@ def classes_of(root: Path, images: tuple[Found, ...]) -> tuple[str, ...]:
     classes = sorted({class_of(image) for image in images} - {""})
     if loose and classes:
         raise DataError(
-            f"{root} holds images both itself ({len(loose)}, such as {loose[0]}) and in sub-folders "
-            f"({', '.join(classes[:3])}{', …' if len(classes) > 3 else ''}): put all into it, "
+            f"{root} holds images both itself ({len(loose)}, such as {shown(loose[0])}) and in sub-folders "
+            f"({', '.join(map(shown, classes[:3]))}{', …' if len(classes) > 3 else ''}): put all into it, "
             "or all into sub-folders, one per class"
         )
     return tuple(classes)

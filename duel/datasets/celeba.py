@@ -216,9 +216,12 @@ def _from_zip(path: Path | None, names: list[str]) -> Iterator[tuple[str, bytes]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _MAX_BYTES:
+    # What the archive says of its sizes may be wrong: no more than this is unpacked.
+    with archive.open(name) as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
         raise DataError(f"{name} in {archive.filename} is larger than {_MAX_BYTES:,} bytes: get it again")
-    return archive.read(name)
+    return content
 
 
 def _from_folder(folder: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -243,6 +246,8 @@ def _folder_digest(folder: Path, names: list[str]) -> str:
     for name in names:
         path = _image_file(folder, name)
         try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise DataError(f"{path} is larger than {_MAX_BYTES:,} bytes: get it again")
             digest.update(f"{path.name} {io.file_digest(path)}\n".encode())
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror})") from error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
-import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from duel import io
+from duel.datasets._archives import tar_files
 from duel.datasets._base import Data, ImageSet, Spec, Split, SplitName, fingerprint, fit_images
 from duel.datasets._pickled_arrays import read_arrays
+from duel.datasets._scan import walk
 from duel.errors import ChecksumError, DataError
 from duel.options import options
 
@@ -137,10 +136,9 @@ def _found(folders: list[Path], wanted: set[str]) -> dict[str, bytes]:
 
 def _sources(folder: Path) -> list[Path]:
     """Files below the folder that may hold batches. Hidden ones are unfinished downloads."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    return sorted(
-        (path for path in files if path.name in _MD5 or _is_tar(path)), key=lambda p: (_is_tar(p), p)
-    )
+    paths = [folder / name for name in walk(folder)[0]]
+    found = [path for path in paths if (path.name in _MD5 or _is_tar(path)) and path.is_file()]
+    return sorted(found, key=lambda path: (_is_tar(path), path))
 
 
 def _is_tar(path: Path) -> bool:
@@ -155,25 +153,19 @@ def _members(source: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
         elif source.name in wanted:
             with source.open("rb") as file:
                 yield source.name, file.read(_MAX_BYTES)
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, ValueError) as error:
+    except OSError as error:
         raise DataError(f"{source} cannot be read ({error}): remove it and get it again") from error
 
 
 def _tar_members(source: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Read in one pass, nothing is extracted; only regular files of a plausible size count."""
+    """The first member of each name, in whatever folder of the tar."""
     left = set(wanted)
-    # Not the stream mode "r|*": it takes a cut archive for its end.
-    with tarfile.open(source, "r:*") as tar:
-        for member in tar:
-            name = Path(member.name).name
-            if name not in left or not member.isreg() or member.size > _MAX_BYTES:
-                continue
-            file = tar.extractfile(member)
-            assert file is not None  # it is for regular files
-            left.remove(name)
-            yield name, file.read()
-            if not left:
-                return
+    for path, content in tar_files(source, lambda path: Path(path).name in left, _MAX_BYTES):
+        name = Path(path).name
+        left.remove(name)
+        yield name, content
+        if not left:
+            return
 
 
 def _checked(name: str, content: bytes, source: Path) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from duel import io
+from duel.datasets._archives import tar_files
 from duel.datasets._base import SPLITS, Data, ImageSet, Spec, SplitName
 from duel.datasets._decoded import fingerprint_of, kept, write_images, write_index
 from duel.datasets._images import pixels
@@ -119,29 +119,14 @@ def _array(name: str, variables: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _images(archive: Path, rows: dict[str, int], side: int) -> Iterator[tuple[int, bytes]]:
     """Row and pixels of every photo wanted. Raises DataError where one is missing or unusable."""
     left = dict(rows)
-    for name, content in _members(archive, frozenset(rows)):
-        if name in left:
-            square = _centre_square(photo(content, f"{name} in {archive}", ("JPEG",)))
-            yield left.pop(name), pixels(square, side).tobytes()
+    for name, content in tar_files(archive, left.__contains__, _MAX_BYTES):
+        square = _centre_square(photo(content, f"{name} in {archive}", ("JPEG",)))
+        yield left.pop(name), pixels(square, side).tobytes()
     if left:
         raise DataError(
             f"{archive} lacks {len(left)} of {len(rows)} photos, such as {min(left)}: "
             "remove it and get it again"
         )
-
-
-def _members(archive: Path, wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
-    """Read in one pass, nothing is extracted; only regular files of a plausible size count."""
-    try:
-        # Not the stream mode "r|*": it takes a cut archive for its end.
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                if member.name in wanted and member.isreg() and member.size <= _MAX_BYTES:
-                    file = tar.extractfile(member)
-                    assert file is not None  # it is for regular files
-                    yield member.name, file.read()
-    except Exception as error:  # tarfile and the decompressors raise many kinds for damaged files
-        raise DataError(f"{archive} cannot be read ({error}): remove it and get it again") from error
 
 
 def _centre_square(image: Image.Image) -> Image.Image:

@@ -12,14 +12,15 @@ from duel import io
 from duel.datasets._base import SPLITS, Data, ImageSet, Spec, SplitName, split_by_digest
 from duel.datasets._decoded import kept, write_images, write_index
 from duel.datasets._images import is_grey, pixels
-from duel.datasets._scan import Found, Listing, Reasons, class_of, classes_of, list_folder, scan
+from duel.datasets._scan import Found, Listing, Reasons, class_of, classes_of, list_folder, scan, shown
 from duel.errors import DataError
 from duel.options import options
 
 if TYPE_CHECKING:
     import numpy as np
 
-_VERSION = 1  # of decoding: raise it when the same files would give other pixels, splits or labels
+_VERSION = 2  # of decoding: raise it when the same files would give other pixels, splits or labels
+_NAMED = 3  # bad files that an error names
 
 
 @options
@@ -35,7 +36,8 @@ class Folder(ImageSet):
     path        the folder
     resolution  side of the square images in pixels
     fit         always "resize"
-    on_bad      what happens when files cannot be used: "skip" lists them and goes on, "fail" stops
+    on_bad      what happens when files cannot be used: "skip" lists them in the run's provenance and goes on,
+                "fail" stops and names them. docs/data.md has the rules for each kind of file
     """
 
     path: str
@@ -57,9 +59,12 @@ class Folder(ImageSet):
 
 
 def _refusal(path: str, bad: Reasons) -> str:
-    name, reason = bad[0]
-    others = f" and {len(bad) - 1} other files cannot" if len(bad) > 1 else ""
-    return f'{path}: {name} cannot be used ({reason}){others}: remove what is bad, or use data.on_bad="skip"'
+    first = ", ".join(f"{shown(name)} cannot be used ({reason})" for name, reason in bad[:_NAMED])
+    others = f" and {len(bad) - _NAMED:,} other files cannot" if len(bad) > _NAMED else ""
+    return (
+        f"{path}: {first}{others}: `duel data check` lists them all; remove what is bad, or use "
+        'data.on_bad="skip"'
+    )
 
 
 def _key(listing: Listing, resolution: int) -> str:
@@ -78,7 +83,8 @@ def _write(listing: Listing, side: int, folder: Path) -> None:
         rows = [row for name in SPLITS for row in order[name]]
         channels = 1 if all(is_grey(image.mode) for image in images) else 3
         _copy(draft, folder, rows, channels, side)
-    labels = [classes.index(class_of(images[row])) for row in rows] if classes else []
+    number = {name: label for label, name in enumerate(classes)}
+    labels = [number[class_of(images[row])] for row in rows] if classes else []
     write_index(folder, {name: len(order[name]) for name in SPLITS}, classes, labels, bad)
 
 
@@ -91,7 +97,8 @@ def _order(listing: Listing, images: tuple[Found, ...], bad: Reasons) -> dict[Sp
     if not images:
         name, reason = (bad + listing.bad)[0]
         raise DataError(
-            f"{listing.root} holds no usable image: {name} cannot be used ({reason}): give a folder of images"
+            f"{listing.root} holds no usable image: {shown(name)} cannot be used ({reason}): give a folder of "
+            "images"
         )
     chosen = split_by_digest([bytes.fromhex(image.file.digest) for image in images])
     if not len(chosen["train"]):

@@ -272,25 +272,44 @@ def contents(recipe: Recipe, now: Training) -> tuple[checkpoint.Groups, dict[str
     return groups, {"directions": streams.save(now.directions)}
 
 
-def restore(recipe: Recipe, now: Training, tensors: checkpoint.Groups, state: dict[str, Any]) -> None:
-    """Put back what `contents` gave. CheckpointError where it does not fit."""
+def adopt(now: Training, tensors: checkpoint.Groups) -> None:
+    """Take another training's weights, and its average where one is kept here."""
     for name, player in {"generator": now.generator, "discriminator": now.discriminator}.items():
         _fill(player.network.named(player.weights), tensors.get(name, {}), name)
-        places = len(player.network.named(player.weights))
-        for key, value in tensors["optimizers"].items():
-            owner, number, moment = key.split(".")
-            if owner == name and number == "0":
-                is_count = moment == "step"
-                player.moments[moment] = np.array(value) if is_count else np.zeros_like(player.weights)
-        for moment, vector in player.moments.items():
-            if moment != "step":
-                parts = {str(n): tensors["optimizers"][f"{name}.{n}.{moment}"] for n in range(places)}
-                kept = dict(zip(parts, _parts(player.network, vector), strict=True))
-                _fill(kept, parts, f"optimizer of the {name}")
     if now.average is not None:
-        stored = {key.removeprefix("generator."): part for key, part in tensors.get("ema", {}).items()}
-        _fill(now.generator.network.named(now.average), stored, "ema")
+        named = now.generator.network.named(now.average)
+        _fill(named, _average_of(tensors) or tensors["generator"], "ema")
+
+
+def restore(recipe: Recipe, now: Training, tensors: checkpoint.Groups, state: dict[str, Any]) -> None:
+    """Put back what `contents` gave. CheckpointError where it does not fit."""
+    adopt(now, tensors)
+    for name, player in {"generator": now.generator, "discriminator": now.discriminator}.items():
+        player.moments = _moments(name, player, tensors["optimizers"])
     streams.restore(now.directions, state["directions"])
+
+
+def _moments(name: str, player: Player, stored: Mapping[str, Any]) -> optimizers.Moments:
+    """A player's moments as vectors, from the entries `player.parameter.moment` of a checkpoint."""
+    by_moment: dict[str, dict[str, Any]] = {}
+    for key, part in stored.items():
+        owner, number, moment = key.split(".")
+        if owner == name:
+            by_moment.setdefault(moment, {})[number] = part
+    found = {}
+    for moment, parts in by_moment.items():
+        if moment == "step":
+            found[moment] = np.array(parts["0"])
+            continue
+        found[moment] = np.zeros_like(player.weights)
+        into = {str(number): part for number, part in enumerate(_parts(player.network, found[moment]))}
+        _fill(into, parts, f"optimizer of the {name}")
+    return found
+
+
+def _average_of(tensors: checkpoint.Groups) -> dict[str, Any]:
+    """The generator's averaged weights by name; empty where the checkpoint has none."""
+    return {key.removeprefix("generator."): part for key, part in tensors.get("ema", {}).items()}
 
 
 def _parts(network: Network, vector: np.ndarray) -> list[np.ndarray]:
