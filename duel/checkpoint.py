@@ -87,7 +87,7 @@ def _to_bytes(group: Mapping[str, Any]) -> bytes:
     if any(isinstance(value, np.ndarray) for value in group.values()):
         from safetensors.numpy import save as from_arrays
 
-        return from_arrays({name: np.ascontiguousarray(value) for name, value in group.items()})
+        return from_arrays({name: np.asarray(value, order="C") for name, value in group.items()})
     from safetensors.torch import save as from_tensors
 
     return from_tensors({name: tensor.detach().contiguous() for name, tensor in group.items()})

@@ -124,7 +124,7 @@ class Network:
         mean over the batch is part of the loss.
         """
         deltas = self.deltas(vector, steps, slopes)
-        if isinstance(deltas[0], np.ndarray):
+        if all(isinstance(part, np.ndarray) for part in (*deltas, *(step.inputs for step in steps))):
             return self._gradient_in_place(steps, deltas)
         parts = []
         for step, delta in zip(steps, deltas, strict=True):

@@ -299,7 +299,7 @@ def _moments(name: str, player: Player, stored: Mapping[str, Any]) -> optimizers
     found = {}
     for moment, parts in by_moment.items():
         if moment == "step":
-            found[moment] = np.array(parts["0"])
+            found[moment] = np.asarray(parts["0"]).copy()
             continue
         found[moment] = np.zeros_like(player.weights)
         into = {str(number): part for number, part in enumerate(_parts(player.network, found[moment]))}
