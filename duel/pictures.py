@@ -27,7 +27,8 @@ def to_unit(samples: np.ndarray) -> np.ndarray:
 
 def to_uint8(samples: np.ndarray) -> np.ndarray:
     """Images from [−1, 1] to 0 … 255, rounded and clipped; what is no number is black."""
-    return np.nan_to_num(np.clip(np.rint((samples + 1) * 127.5), 0, 255)).astype(np.uint8)
+    shown: np.ndarray = np.nan_to_num(np.clip(np.rint((samples + 1) * 127.5), 0, 255)).astype(np.uint8)
+    return shown
 
 
 def grid(images: np.ndarray, columns: int | None = None) -> Image.Image:

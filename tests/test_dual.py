@@ -535,3 +535,26 @@ def test_ufuncs_are_refused_in_any_other_form_than_a_plain_call(function):
 def test_nothing_loses_its_derivative_in_a_plain_array(function):
     with pytest.raises(InputError, match="a plain array would lose its derivative"):
         derivative(function, 1.0)
+
+
+# ---------------------------------------------------------------- edges
+
+
+def test_a_clip_may_have_one_side():
+    x = np.array([-2.0, 0.5, 2.0])
+    assert derivative(lambda v: np.clip(v, None, 1.0), x).tolist() == [1, 1, 0]
+    assert derivative(lambda v: np.clip(v, -1.0, None), x).tolist() == [0, 1, 1]
+
+
+def test_what_a_function_cannot_do_on_dual_numbers_is_a_sentence():
+    x = np.ones((2, 2, 2))
+    with pytest.raises(InputError, match="two axes, these have 3"):
+        derivative(lambda v: v.T, x)
+    with pytest.raises(InputError, match=r"np\.sum without that: .*dtype"):
+        derivative(lambda v: np.sum(v, dtype=np.float32), x)
+    with pytest.raises(InputError, match="only as a plain call"):
+        derivative(lambda v: np.add(v, v, where=x > 0), x)
+
+
+def test_the_gradient_of_no_elements_is_none():
+    assert gradient(lambda v: np.sum(v), np.zeros((0, 3))).shape == (0, 3)

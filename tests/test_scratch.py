@@ -716,6 +716,14 @@ def test_a_training_that_diverges_ends_in_a_sentence_and_without_a_warning(tmp_p
     assert "the training has diverged; lower optimizer.discriminator.lr" in events[-1]["message"]
 
 
+def test_weights_that_have_diverged_are_drawn_without_a_warning():
+    it = tiny.resolved("gan", engine="scratch")
+    engine = loop.engine_of(it)
+    now = engine.start(it, tiny.made_data(side=4))
+    now.generator.weights[...] = 3e38
+    assert engine.generate(now, np.ones((2, 5), np.float32), None).shape == (2, 1, 4, 4)
+
+
 # ---------------------------------------------------------------- taking up again
 
 RESUMED = {
@@ -961,3 +969,24 @@ def test_no_file_of_the_package_imports_torch():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not any(name.partition(".")[0] == "torch" for name in names), file.name
+
+
+def test_directions_that_do_not_fit_together_give_the_same_estimate(monkeypatch):
+    estimates = []
+    for most in (1 << 24, 1000):
+        monkeypatch.setattr(dual, "_NUMBERS", most)
+        it = tiny.resolved(
+            "gan", engine="scratch", **{"scratch.gradient": "forward-gradient", "scratch.directions": 7}
+        )
+        engine = loop.engine_of(it)
+        now = engine.start(it, tiny.made_data(side=4))
+        engine.play_step(it, now)
+        estimates.append(now.generator.weights)
+    assert np.allclose(*estimates, rtol=1e-4, atol=1e-6)
+
+
+def test_forward_mode_refuses_networks_that_would_take_hours(tmp_path):
+    large = {"engine": "scratch", "scratch.gradient": "forward", "network.generator_hidden": [500]}
+    with pytest.raises(RecipeError, match="allowed are 20,000"):
+        duel.train("gan", data="digits", out=tmp_path / "run", steps=1, changes=large)
+    assert not (tmp_path / "run").exists()

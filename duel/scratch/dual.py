@@ -11,6 +11,7 @@ formula written for arrays runs on it unchanged:
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable
@@ -24,7 +25,8 @@ from duel.errors import GradientError, InputError
 from duel.scratch.rules import CONSTANT, RULES
 
 _levels = itertools.count(1)
-_AT_ONCE = 256  # directions that `gradient` follows together: bounds its memory
+_AT_ONCE = 256  # directions that one evaluation follows together, at most: more gain nothing
+_NUMBERS = 1 << 24  # and as many numbers in their tangents: bounds the memory
 
 
 class Dual(NDArrayOperatorsMixin):
@@ -69,7 +71,9 @@ class Dual(NDArrayOperatorsMixin):
 
     @property
     def T(self) -> Dual:
-        """The transposed matrix."""
+        """The transposed matrix; InputError for another number of axes."""
+        if self.ndim != 2:
+            raise InputError(f"dual numbers have .T with two axes, these have {self.ndim}: use np.swapaxes")
         return _swapaxes(self, 0, 1)
 
     def __len__(self) -> int:
@@ -100,14 +104,24 @@ class Dual(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc in CONSTANT and method == "__call__" and not options:
             return ufunc(*(plain(each) for each in inputs))
-        if method != "__call__" or options or (ufunc is not np.matmul and ufunc not in RULES):
+        if ufunc is not np.matmul and ufunc not in RULES:
             raise InputError(_UNKNOWN.format(ufunc.__name__, _known()))
+        if method != "__call__" or options:
+            raise InputError(
+                f"dual numbers take np.{ufunc.__name__} only as a plain call, without out=, where= or a "
+                "method: write x = x + y in place of x += y"
+            )
         return _product(*inputs) if ufunc is np.matmul else _elementwise(ufunc, inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function not in _FUNCTIONS:
             raise InputError(_UNKNOWN.format(function.__name__, _known()))
-        return _FUNCTIONS[function](*args, **options)
+        handler = _FUNCTIONS[function]
+        try:
+            inspect.signature(handler).bind(*args, **options)
+        except TypeError as error:
+            raise InputError(f"dual numbers take np.{function.__name__} without that: {error}") from error
+        return handler(*args, **options)
 
 
 _UNKNOWN = "dual numbers do not know np.{}: allowed are {}"
@@ -259,8 +273,9 @@ def _where(condition: Any, x: Any, y: Any) -> Dual:
     return Dual(out, np.where(condition, *sides), level)
 
 
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    return np.minimum(np.maximum(x, low), high)
+def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -285,6 +300,11 @@ def tangent_of(out: Any, level: int, like: Any) -> Any:
     return np.zeros((*_directions(like), *np.shape(out)), plain(like).dtype)
 
 
+def at_once(size: int) -> int:
+    """How many directions of so many numbers one evaluation should follow together."""
+    return max(1, min(_AT_ONCE, _NUMBERS // max(1, size)))
+
+
 def derivative(function: Callable[[Any], Any], x: Any, direction: Any = None) -> Any:
     """The derivative of `function` at x along a direction, in the shape of function(x).
 
@@ -301,14 +321,14 @@ def derivative(function: Callable[[Any], Any], x: Any, direction: Any = None) ->
 def gradient(function: Callable[[Any], Any], x: Any) -> Any:
     """The gradient at x of a function whose result is one number, in the shape of x.
 
-    Forward mode: one direction for each element, 256 of them in one evaluation. InputError where the result
-    is not one number.
+    Forward mode: one direction for each element, up to 256 of them in one evaluation. InputError where the
+    result is not one number.
     """
     x = _as_array(x)
     shape, size = np.shape(x), math.prod(np.shape(x))
     parts = []
-    for start in range(0, size, _AT_ONCE):
-        count = min(_AT_ONCE, size - start)
+    for start in range(0, size, at_once(size)):
+        count = min(at_once(size), size - start)
         directions = np.eye(count, size, start, plain(x).dtype).reshape((count, *shape))
         it = seed(x, directions)
         out = function(it)
@@ -316,7 +336,7 @@ def gradient(function: Callable[[Any], Any], x: Any) -> Any:
             given = "×".join(map(str, np.shape(out)))
             raise InputError(f"a gradient needs a function with one number as result, this one gave {given}")
         parts.append(tangent_of(out, it.level, it))
-    return np.reshape(np.concatenate(parts), shape)
+    return np.reshape(np.concatenate(parts), shape) if parts else np.zeros(shape, plain(x).dtype)
 
 
 def numeric_gradient(function: Callable[[Any], Any], x: Any, step: float = 1e-6) -> np.ndarray:

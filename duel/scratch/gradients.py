@@ -48,12 +48,19 @@ def gradient(
     if options.gradient == "forward":
         found = dual.gradient(lambda vector: loss.value(vector)[0], parameters)
         return found, Seen(*loss.value(parameters))
-    shape = (options.directions, len(parameters))
-    directions = rng.standard_normal(shape, np.float32).astype(parameters.dtype)
-    moving = dual.seed(parameters, directions)
-    value, logits = loss.value(moving)
-    slopes = dual.tangent_of(value, moving.level, moving)
-    return slopes @ directions / len(slopes), Seen(dual.plain(value), dual.plain(logits))
+    estimate = np.zeros_like(parameters)
+    for count in _blocks(options.directions, len(parameters)):
+        directions = rng.standard_normal((count, len(parameters)), np.float32).astype(parameters.dtype)
+        moving = dual.seed(parameters, directions)
+        value, logits = loss.value(moving)
+        estimate += dual.tangent_of(value, moving.level, moving) @ directions
+    return estimate / options.directions, Seen(dual.plain(value), dual.plain(logits))
+
+
+def _blocks(directions: int, size: int) -> list[int]:
+    """How many directions go through one pass together: as many as `dual` allows."""
+    most = dual.at_once(size)
+    return [min(most, directions - start) for start in range(0, directions, most)]
 
 
 # ---------------------------------------------------------------- the discriminator

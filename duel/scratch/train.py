@@ -28,6 +28,8 @@ from duel.scratch.gradients import DiscriminatorLoss, GeneratorLoss, Loss, Seen,
 from duel.scratch.network import Network, Step
 from duel.xp import numpy_functions
 
+_MOST_FORWARD = 20_000  # parameters of a player with scratch.gradient = "forward"
+
 
 @dataclass
 class Player:
@@ -100,6 +102,7 @@ def start(recipe: Recipe, data: Data) -> Training:
         weights = networks.initial_weights(network, recipe.network, rng).astype(_dtype(recipe))
         players.append(Player(network, weights, {}))
     generator, discriminator = players
+    _check_forward(recipe, generator, discriminator)
     samples = data.splits["train"].samples
     return Training(
         step=0,
@@ -115,6 +118,16 @@ def start(recipe: Recipe, data: Data) -> Training:
         directions=streams.stream(recipe.seed, "latent", 2),
         scheduled=schedule.is_scheduled(recipe),
     )
+
+
+def _check_forward(recipe: Recipe, *players: Player) -> None:
+    """RecipeError where one tangent for each parameter would take hours."""
+    largest = max(player.network.count for player in players)
+    if recipe.scratch.gradient == "forward" and largest > _MOST_FORWARD:
+        raise RecipeError(
+            f"scratch.gradient=forward follows a tangent for each of {largest:,} parameters, allowed are "
+            f"{_MOST_FORWARD:,}: use scratch.gradient=backprop, or smaller networks"
+        )
 
 
 def _dtype(recipe: Recipe) -> type[np.floating[Any]]:
@@ -246,6 +259,7 @@ def read(numbers: Mapping[str, Any]) -> dict[str, np.ndarray]:
 _AT_ONCE = 256
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a training that has diverged
 def generate(now: Training, latent: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """Samples in [−1, 1] (float32) from the averaged weights where they are kept."""
     weights = now.generator.weights if now.average is None else now.average
