@@ -28,11 +28,9 @@ RING = ("modes",)
 FULL = 1437  # the embedded digits' training split
 WAYS: dict[str, Changes] = {
     "backprop": {},
-    "forward-gradient, 1 direction": {"scratch.gradient": "forward-gradient"},
-    "forward-gradient, 16 directions": {
-        "scratch.gradient": "forward-gradient",
-        "scratch.directions": 16,
-    },
+    "forward-gradient, 4 directions": {"scratch.gradient": "forward-gradient", "scratch.directions": 4},
+    "forward-gradient, 16 directions": {"scratch.gradient": "forward-gradient", "scratch.directions": 16},
+    "forward-gradient, 64 directions": {"scratch.gradient": "forward-gradient", "scratch.directions": 64},
 }
 TABLES = {
     "a": Table(
@@ -63,7 +61,7 @@ TABLES = {
     ),
     "forward-gradient": Table(
         "ring",
-        20_000,
+        10_000,
         tuple(
             Row(label, str(EVIDENCE / "ring-forward-gradient.toml"), changes, RING, None)
             for label, changes in WAYS.items()
