@@ -224,10 +224,12 @@ def portrait_text(found: Mapping[str, Any]) -> str:
 
 def report_text(report: Report) -> str:
     """What `duel data check` found, in the order of what matters."""
+    from duel.datasets._scan import shown as readable
+
     lines = [f"{report.usable} usable images, {len(report.bad)} files that cannot be used"]
     for title, found in (("cannot be used", report.bad), ("left out on purpose", report.ignored)):
         if found:
-            lines += [title, *(f"  {name}: {reason}" for name, reason in found)]
+            lines += [title, *(f"  {readable(name)}: {reason}" for name, reason in found)]
     counts = {"sizes": report.sizes, "modes": report.modes, "classes": report.classes}
     for title, counted in counts.items():
         if counted:
@@ -238,7 +240,7 @@ def report_text(report: Report) -> str:
     if report.duplicates:
         extra = sum(len(group) - 1 for group in report.duplicates)
         lines.append(f"duplicates: {extra} files repeat another's content")
-        lines += ["  " + " = ".join(group) for group in report.duplicates[:_SHOWN]]
+        lines += ["  " + " = ".join(map(readable, group)) for group in report.duplicates[:_SHOWN]]
     return printable("\n".join(lines))
 
 

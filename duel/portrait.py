@@ -200,7 +200,7 @@ def _footer(data: Data, facts: dict[str, Any]) -> list[str]:
     numbers = _image_numbers(facts) if data.spec.kind == "image" else _point_numbers(facts)
     lines = [numbers, _copies(facts["duplicates"]), *data.notes]
     if data.skipped:
-        lines.append(f"{len(data.skipped):,} files could not be used")
+        lines.append(f"{len(data.skipped):,} files are left out")
     lines.append(f"fingerprint {data.fingerprint[:16]}…")
     return [piece for line in lines for piece in textwrap.wrap(line, 150)]
 

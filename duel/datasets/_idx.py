@@ -29,7 +29,8 @@ def read_idx(content: bytes, dimensions: int, limit: int = _LIMIT) -> np.ndarray
 
     try:
         stream = _open(content)
-        shape = _header(stream, dimensions, min(limit, _EXPANSION * len(content)))
+        shape = _header(stream, dimensions, limit)
+        _check_possible(shape, len(content))
         data = stream.read(math.prod(shape) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"the file is damaged ({error}): remove it and get it again") from error
@@ -39,6 +40,15 @@ def read_idx(content: bytes, dimensions: int, limit: int = _LIMIT) -> np.ndarray
             f"{'more' if len(data) > math.prod(shape) else f'{len(data):,}'}: get the file again"
         )
     return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _check_possible(shape: tuple[int, ...], size: int) -> None:
+    """Before memory is asked for: no file of `size` bytes unpacks to that much."""
+    if math.prod(shape) > _EXPANSION * size:
+        raise DataError(
+            f"the IDX header announces {math.prod(shape):,} bytes, more than {size:,} bytes can unpack to: "
+            "get the file again"
+        )
 
 
 def _open(content: bytes) -> gzip.GzipFile | io.BytesIO:

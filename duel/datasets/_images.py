@@ -20,6 +20,8 @@ MAX_PIXELS = 89_478_485  # of one image, as Pillow has it; set here, since any p
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
 _ORIENTATION = 0x0112  # the EXIF tag
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -68,13 +70,24 @@ def decode(path: Path) -> Decoded:
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise DataError(f"no image of a known type ({', '.join(FORMATS)})") from error
+        raise DataError(_unidentified(path)) from error
     except Image.DecompressionBombError as error:
         raise DataError(_too_large()) from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
         if isinstance(error, OSError) and error.strerror:  # Pillow's own have no number
             raise DataError(f"cannot be read: {error.strerror}") from error
         raise DataError(f"damaged: {one_line(error)}") from error
+
+
+def _unidentified(path: Path) -> str:
+    """Why Pillow sees no image in a file: it says the same of other types and of damaged headers."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if not start:
+        return "empty: zero bytes"
+    if start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP"):
+        return "damaged: it starts as an image does, but its header cannot be read"
+    return f"no image of a known type ({', '.join(FORMATS)})"
 
 
 def check_file(path: Path) -> None:
@@ -112,10 +125,19 @@ def _decoded(file: IO[bytes]) -> Decoded:
     if min(size) < 2:
         raise DataError(f"too small: {size[0]}×{size[1]} pixels, at least 2×2 are needed")
     check_pixels(size)
+    _check_tiles(image)
     image.load()
     if image.format == "PNG":
         _check_sums(file)
     return Decoded(_plain(_centre(_upright(image))), mode, size)
+
+
+def _check_tiles(image: Image.Image) -> None:
+    """A TIFF may be stored in tiles larger than itself, for one of which memory is taken."""
+    tags = getattr(image, "tag_v2", {})
+    side, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_HEIGHT, 1)
+    if isinstance(side, int) and isinstance(height, int):
+        check_pixels((side, height))
 
 
 def _check_sums(file: IO[bytes]) -> None:

@@ -97,8 +97,8 @@ def _order(listing: Listing, images: tuple[Found, ...], bad: Reasons) -> dict[Sp
     if not images:
         name, reason = (bad + listing.bad)[0]
         raise DataError(
-            f"{listing.root} holds no usable image: {shown(name)} cannot be used ({reason}): give a folder of "
-            "images"
+            f"{listing.root} holds no usable image: {shown(name)} cannot be used ({reason}): "
+            "give a folder of images"
         )
     chosen = split_by_digest([bytes.fromhex(image.file.digest) for image in images])
     if not len(chosen["train"]):
