@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint format bench constraints clean
+.PHONY: setup demo test soak lint format bench constraints clean
 
 setup: .venv/.core
 
@@ -26,6 +26,11 @@ demo: setup
 # The fast suite, two workers. DUEL_DATA names a folder with the real data sets, if there is one.
 test: .venv/.dev
 	$(BIN)/pytest -n 2 tests
+
+# Long trials of what must not be lost: kills, faults, flipped bytes, full disks, hostile files, long runs.
+# All parts take hours; SOAK="kills --kills 20" chooses one and makes it small: SOAK=--help.
+soak: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -111,7 +111,7 @@ def load(place: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
                 f"the checkpoint {place} has format {state['format']!r}; this version reads format {_FORMAT}"
             )
         return tensors, state
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
 
 
@@ -143,7 +143,7 @@ def _verified(place: Path) -> dict[str, bytes]:
         return {name: _checked(_inside(place, name), entry) for name, entry in files}
     except CheckpointError:
         raise
-    except (DuelError, OSError, KeyError, TypeError, AttributeError) as error:
+    except (DuelError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
 
 

@@ -65,7 +65,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
                 yield value
@@ -77,7 +77,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DuelError(f"{path} is missing: its folder is not complete, copy it again from where it came")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DuelError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise DuelError(f"{path} holds {type(value).__name__}, expected a JSON object")

@@ -10,6 +10,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -183,8 +184,8 @@ class _Look:
 # ---------------------------------------------------------------- saving and loading
 
 
-def save(recipe: Recipe, now: Training, run: Run) -> Event:
-    """Write a checkpoint, make it the run's last, and remove those that are no longer kept."""
+def write(recipe: Recipe, now: Training, folder: Path) -> Path:
+    """Write a checkpoint beneath a folder, and read it back. NonFiniteError where a number in it is none."""
     tensors, own = engine_of(recipe).contents(recipe, now)
     sick = _first_nonfinite(tensors)
     if sick is not None:
@@ -196,8 +197,17 @@ def save(recipe: Recipe, now: Training, run: Run) -> Event:
         "places": streams.save(now.places),
         **own,
     }
-    path = checkpoint.save(run.checkpoints_folder, now.step, tensors, state)
-    checkpoint.verify(path)  # older ones go only when this one is seen to be readable
+    place = checkpoint.save(folder, now.step, tensors, state)
+    checkpoint.verify(place)
+    return place
+
+
+def save(recipe: Recipe, now: Training, run: Run) -> Event:
+    """Write a checkpoint, make it the run's last, and remove those that are no longer kept.
+
+    Older ones go only when this one is seen to be readable.
+    """
+    path = write(recipe, now, run.checkpoints_folder)
     run.update_state(last=now.step)
     run.prune(recipe.checkpoint.keep)
     return {"event": "checkpoint", "step": now.step, "path": str(path)}

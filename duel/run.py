@@ -20,8 +20,9 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,9 +81,15 @@ class Run:
 
     @property
     def spec(self) -> Spec:
-        """What the samples are."""
-        stored = self.provenance["data"]["spec"]
-        return Spec(stored["kind"], tuple(stored["shape"]), tuple(stored["classes"]), stored["scale"])
+        """What the samples are. RunError where the provenance does not say it."""
+        try:
+            stored = self.provenance["data"]["spec"]
+            return Spec(stored["kind"], tuple(stored["shape"]), tuple(stored["classes"]), stored["scale"])
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.path / 'provenance.json'} does not say what the samples are ({error!r}): "
+                "it is damaged, copy it again from where it came"
+            ) from error
 
     @property
     def state(self) -> dict[str, Any]:
@@ -385,11 +392,11 @@ class Run:
 
     def drop_events_after(self, step: int) -> None:
         """Forget what was logged past a checkpoint that training is taken up from, and the run's end."""
-        kept = [event for event in self.events() if event["step"] <= step and event["event"] != "end"]
+        kept = [event for event in self.events() if _until(event, step) and event.get("event") != "end"]
         io.write_atomic(self._events_file, _lines(kept))
         measured = list(self.metrics())
-        if any(result["step"] > step for result in measured):
-            kept = [result for result in measured if result["step"] <= step]
+        kept = [result for result in measured if _until(result, step)]
+        if len(kept) < len(measured):
             io.write_atomic(self._metrics_file, _lines(kept))
         for number, file in self.grids():
             if number > step:
@@ -398,6 +405,13 @@ class Run:
     def update_state(self, **changes: Any) -> None:
         """Change entries of run.json."""
         io.write_json(self.path / "run.json", {**self.state, **changes})
+
+    def sweep(self) -> None:
+        """Remove what a killed process left of files and checkpoints that it had not finished."""
+        checkpoint.sweep(self.checkpoints_folder)
+        for folder in (self.path, self.samples_folder):
+            for rest in folder.glob(".*.part"):
+                rest.unlink(missing_ok=True)
 
     def prune(self, keep: int) -> None:
         """Remove all but the last `keep` checkpoints and the best."""
@@ -466,8 +480,12 @@ class Lock:
                 f"{path} is being trained by {holder}: wait for it, stop it, or choose another --out"
             ) from None
         self._descriptor = descriptor
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+
+    def sign(self) -> None:
+        """Write down who holds it, for others to read. OSError where that cannot be."""
+        assert self._descriptor is not None
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"process {os.getpid()} on {platform.node()}".encode())
 
     def release(self) -> None:
         """Let others train there."""
@@ -499,9 +517,29 @@ def _lines(values: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
+def _until(logged: dict[str, Any], step: int) -> bool:
+    """Whether a line of a log is of a step up to this one; a damaged line is not."""
+    return isinstance(logged.get("step"), int) and logged["step"] <= step
+
+
 def is_run(path: Path) -> bool:
     """Whether the folder holds a run."""
     return (path / "recipe.toml").is_file()
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder holds nothing but what the making of a run leaves where it is cut short."""
+    names = {entry.name for entry in path.iterdir()}
+    first = {".lock", "provenance.json", "run.json", "checkpoints"}
+    rest = {name for name in names - first if not _is_part(name)}
+    begun = path / "checkpoints"
+    started = {entry.name for entry in begun.iterdir()} if begun.is_dir() else set()
+    only_weights = all(name == checkpoint.folder_name(0) or _is_part(name) for name in started)
+    return ".lock" in names and not rest and only_weights
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")
 
 
 def create(
@@ -511,11 +549,13 @@ def create(
     steps: int,
     command: str,
     ancestor: dict[str, Any] | None = None,
+    first: Callable[[Path], object] | None = None,
 ) -> tuple[Run, Lock]:
     """Make a run folder with recipe, provenance and state, and hold it. RunError where that cannot be.
 
-    ancestor: what the provenance says of the run that this one comes from. The recipe is written last: a
-    folder with a recipe is a run, all of it there.
+    ancestor: what the provenance says of the run that this one comes from. first: writes the checkpoint
+    that such a run begins with, beneath the folder that it is given. The recipe is written last: a folder
+    with a recipe is a run, all of it there.
     """
     new = not path.exists()
     try:
@@ -524,24 +564,41 @@ def create(
         raise _not_writable(path, error) from error
     lock = Lock(path)
     if is_run(path):
+        lock.release()
         raise RunError(f"another process has just started a run in {path}: choose another --out")
     try:
+        lock.sign()
+        _remove_fragments(path)
+        state = {"state": "running", "steps": steps, "last": None, "best": None}
+        if first is not None:
+            first(path / "checkpoints")
+            state["last"] = 0
         io.write_json(path / "provenance.json", {**_provenance(recipe, data, command), **(ancestor or {})})
-        io.write_json(path / "run.json", {"state": "running", "steps": steps, "last": None, "best": None})
+        io.write_json(path / "run.json", state)
         io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
-    except OSError as error:
-        _remove_fragments(path, new)
-        raise _not_writable(path, error) from error
+    except BaseException as error:
+        lock.release()
+        _remove_fragments(path)
+        with contextlib.suppress(OSError):
+            (path / "recipe.toml").unlink(missing_ok=True)
+            (path / ".lock").unlink(missing_ok=True)
+            if new:
+                path.rmdir()
+        if isinstance(error, OSError):
+            raise _not_writable(path, error) from error
+        raise
     return Run(path, allow_code=True), lock
 
 
-def _remove_fragments(path: Path, folder_too: bool) -> None:
-    """Take back what a failed `create` wrote."""
+def _remove_fragments(path: Path) -> None:
+    """Remove what a `create` that was cut short wrote before the recipe."""
     with contextlib.suppress(OSError):
-        for name in ("provenance.json", "run.json", "recipe.toml", ".lock"):
-            (path / name).unlink(missing_ok=True)
-        if folder_too:
-            path.rmdir()
+        shutil.rmtree(path / "checkpoints" / checkpoint.folder_name(0), ignore_errors=True)
+        checkpoint.sweep(path / "checkpoints")
+        for file in (path / "provenance.json", path / "run.json", *path.glob(".*.part")):
+            file.unlink(missing_ok=True)
+        if (path / "checkpoints").is_dir():
+            (path / "checkpoints").rmdir()
 
 
 def new_path(parent: Path, recipe: Recipe) -> Path:

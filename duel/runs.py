@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def delete(folder: Path, name: str) -> Path:
 
 
 def _described(path: Path) -> Listed:
-    size = sum(file.stat().st_size for file in _files(path))
+    size = _size(path)
     try:
         provenance, state = io.read_json(path / "provenance.json"), io.read_json(path / "run.json")
         return Listed(
@@ -84,5 +85,11 @@ def _state(path: Path, written: str) -> str:
     return "training" if run.held(path) else "killed"
 
 
-def _files(path: Path) -> Iterator[Path]:
-    return (file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+def _size(path: Path) -> int:
+    """Bytes of its files; a training may remove some of them meanwhile."""
+    size = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (Path(folder) / name).lstat().st_size
+    return size

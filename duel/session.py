@@ -21,9 +21,10 @@ from duel import checkpoint, pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
+from duel.datasets._scan import shown
 from duel.errors import CheckpointError, DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
-from duel.loop import Event, Training, engine_of, play, resume, save
+from duel.loop import Event, Training, engine_of, play, resume, write
 from duel.networks._base import Networks
 from duel.recipe import Recipe
 from duel.run import Lock, Run
@@ -110,7 +111,7 @@ class Session:
     def _play(self) -> Iterator[Event]:
         began = time.perf_counter()
         try:
-            if self.finished():
+            if self.finished() and self.run.state["state"] != "running":  # a killed run lacks its end
                 return
             for event in self._events_without_time():
                 event["time"] = round(time.perf_counter() - began, 3)
@@ -127,6 +128,8 @@ class Session:
         for warning in warnings:
             yield {"event": "warning", "step": now.step, "message": warning}
         yield from self._evaluation(now.step)
+        if self._out_of_patience():
+            self.stop()
         reason, message = "", None
         while not reason:
             try:
@@ -209,16 +212,16 @@ class Session:
     def _evaluation(self, step: int) -> Iterator[Event]:
         """The metrics of this step's checkpoint, if they are due and not there yet; keeps the best."""
         every = self.recipe.evaluate.every
-        done = any(event["step"] == step for event in self.run.events("metric"))
-        if self._evaluator is None or every is None or step == 0 or step % every or done:
+        if self._evaluator is None or every is None or step == 0 or step % every:
             return
-        try:
-            result = self._evaluator.measure(run_source(self.run, step), self.recipe.evaluate.samples)
-        except MetricError as error:
-            yield {"event": "warning", "step": step, "message": str(error)}
-            return
-        self.run.record_metrics({"step": step, **result})
-        yield from metric_events(result, step)
+        if not any(event["step"] == step for event in self.run.events("metric")):
+            try:
+                result = self._evaluator.measure(run_source(self.run, step), self.recipe.evaluate.samples)
+            except MetricError as error:
+                yield {"event": "warning", "step": step, "message": str(error)}
+                return
+            self.run.record_metrics({"step": step, **result})
+            yield from metric_events(result, step)
         values = self._deciding_values()
         self.run.update_state(best=values[_best(values)]["step"])
         self.run.prune(self.recipe.checkpoint.keep)
@@ -335,9 +338,13 @@ def train(
     cost = estimate(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
     ancestor = None if init_from is None else _ancestor(Run(init_from, allow_code))
-    run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor)
-    if grown is not None:
-        save(wanted, grown, run)
+
+    def write_first(folder: Path) -> None:
+        if grown is not None:
+            write(wanted, grown, folder)
+
+    first = None if grown is None else write_first
+    run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor, first)
     return Session(wanted, loaded, run, lock, cost)
 
 
@@ -532,7 +539,7 @@ def _all_changes(
 def _empty_place(path: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise RunError(f"--out {path} is a file: name a folder that is new or empty")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(path.iterdir()) and not runs.is_unfinished(path):
         raise RunError(f"--out {path} holds other files and no run: name a folder that is new or empty")
     return path
 
@@ -578,6 +585,16 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     """Go on with a run from its last checkpoint."""
     run = Run(path, allow_code)
     lock = Lock(path)
+    try:
+        return _held_session(run, lock, changes)
+    except BaseException:
+        lock.release()  # the error may be kept, with its frames and what they hold
+        raise
+
+
+def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any]) -> Session:
+    path = run.path
+    lock.sign()
     old = run.recipe
     tree = recipes.change(old.to_tree(), changes)
     new = recipes.on_this_machine(recipes.resolve(tree, True))
@@ -597,8 +614,9 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
     last = whole or 0
     if total < last:
         raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
-    cost = estimate(new, data) if last < total else {"seconds": 0.0}
-    checkpoint.sweep(run.checkpoints_folder)
+    nothing = {"seconds": 0.0, "memory_bytes": _peak_memory(new.device), "disk_bytes": 0}
+    cost = estimate(new, data) if last < total else nothing
+    run.sweep()
     checkpoint.set_aside_after(run.checkpoints_folder, whole)
     run.update_state(last=whole)
     run.write_recipe(replace(new, name=old.name))
@@ -609,7 +627,7 @@ def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collecti
 def _skipped_note(data: Data) -> list[str]:
     if not data.skipped:
         return []
-    file, reason = data.skipped[0]
+    file, reason = shown(data.skipped[0][0]), data.skipped[0][1]
     return [
         f"{len(data.skipped)} files are left out, {file} among them ({reason}): `duel data check` lists them"
     ]

@@ -1,53 +1,118 @@
 """A run that is taken up again ends exactly where the uninterrupted one does."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 import tiny
+from PIL import Image
 
 import duel
-from duel.errors import DataError, RunError
+from duel import catalog, pictures
+from duel import recipe as recipes
+from duel.errors import CheckpointError, DataError, RunError
 
-RECIPES = {
-    "dcgan": {},
-    "demo": {},
-    "dcgan-64": {"data": "digits", "network.width": 2},
-    "gan": {},
-    "ring": {
-        "data": "ring",
-        "n_critic": 2,
-        "penalties": "r1",
-        "augmentations": "noise",
-        "latent.prior": "uniform",
-    },
+# Everything that a checkpoint must carry is switched on in every recipe that can have it.
+SIZES = {
+    "width": 2,
+    "generator_width": 2,
+    "discriminator_width": 2,
+    "group_size": 2,
+    "label_size": 3,
+    "hidden": [6, 6],
+    "generator_hidden": [8],
+    "discriminator_hidden": [8],
+    "dropout": 0.1,
 }
+SWITCHES = {
+    "latent.size": 5,
+    "batch_size": 4,
+    "threads": 1,
+    "log.every": 2,
+    "sample.every": 5,
+    "sample.count": 4,
+    "checkpoint.every": 6,
+    "accumulate": 2,
+    "n_critic": {"values": [1, 2], "at": [0, 4], "shape": "step"},
+    "ema.decay": {"values": [0.5, 0.9], "at": [2, 8]},
+    "optimizer.generator.lr": {"values": [0.001, 0.0001], "at": [3, 9], "shape": "cosine"},
+}
+# Where ADA's question (how sure is the discriminator of real images?) has no meaning, noise is drawn.
+NO_ADA = ("wgan", "wgan-gp", "cwgan", "cwgan-gp", "r3gan")
+ADA = {"augmentations": "ada", "augmentations.ada.start": 0.3, "augmentations.ada.speed_images": 100}
+RING = {"data": "ring", "penalties": "r1", "augmentations": "noise", "latent.prior": "uniform"}
+# The from-scratch engine has neither of these.
+SCRATCH = {"engine": "scratch", "accumulate": 1, "network.dropout": 0.0, "augmentations": "none"}
+WAYS = {"backprop": 1, "forward-gradient": 2}
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    """Drawing them takes longer than training so small a network."""
+    monkeypatch.setattr(pictures, "curves", lambda events: Image.new("L", (9, 9)))
 
 
 def parts(name):
-    recipe = "gan" if name == "ring" else name
-    return recipe, RECIPES[name]
+    """Recipe and changes of a tiny run with all switches."""
+    recipe = {"ring": "gan", "scratch": "gan", "estimated": "gan"}.get(name, name)
+    tree = recipes.read(recipe)
+    network = {option.name for option in catalog.entry("networks", tree["network"]["name"]).options}
+    sizes = {f"network.{key}": value for key, value in SIZES.items() if key in network}
+    data = {} if tree.get("data", {}).get("name", "digits") == "digits" else {"data.name": "digits"}
+    if name in ("scratch", "estimated"):
+        way = {"scratch": "backprop", "estimated": "forward-gradient"}[name]
+        own = {**SCRATCH, "penalties": "r1", "scratch.gradient": way, "scratch.directions": WAYS[way]}
+    elif name == "ring":
+        own = RING
+    else:
+        own = {"augmentations": "noise"} if name in NO_ADA else ADA
+    return recipe, {**data, **SWITCHES, **sizes, **own}
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_2n_steps_are_n_and_n_more(tmp_path, name):
+def play(out, steps, name):
     recipe, changes = parts(name)
-    tiny.train(tmp_path / "whole", 12, recipe, changes)
-    tiny.train(tmp_path / "cut", 6, recipe, changes)
-    tiny.train(tmp_path / "cut", 12, recipe, changes)
+    with duel.train(recipe, out=out, steps=steps, changes=changes) as session:
+        return list(session)
+
+
+@pytest.mark.parametrize("name", [*catalog.recipes(), "ring", "scratch", "estimated"])
+def test_2n_steps_are_n_and_n_more(tmp_path, name):
+    play(tmp_path / "whole", 10, name)
+    play(tmp_path / "cut", 5, name)
+    play(tmp_path / "cut", 10, name)
     assert tiny.weights(tmp_path / "whole") == tiny.weights(tmp_path / "cut")
-    sheets = [(tmp_path / run / "samples" / "00000012.png").read_bytes() for run in ("whole", "cut")]
+    sheets = [(tmp_path / run / "samples" / "00000010.png").read_bytes() for run in ("whole", "cut")]
     assert sheets[0] == sheets[1]
 
 
-def test_2n_steps_are_n_and_n_more_in_a_new_process(tmp_path):
-    changes = {"augmentations": "noise"}
-    tiny.train(tmp_path / "whole", 12, changes=changes)
-    tiny.train(tmp_path / "cut", 6, changes=changes)
-    code = f"import duel; list(duel.train(resume={str(tmp_path / 'cut')!r}, steps=12))"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert tiny.weights(tmp_path / "whole") == tiny.weights(tmp_path / "cut")
+def killed_after_a_checkpoint(out, name):
+    """A process that is killed in the run's eighth step, two after its only checkpoint."""
+    recipe, changes = parts(name)
+    child = os.fork()
+    if not child:
+        try:
+            for event in duel.train(recipe, out=out, steps=10, changes={**changes, "log.every": 1}):
+                if event["event"] == "step" and event["step"] == 8:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert [duel.load(out).state[key] for key in ("state", "last")] == ["running", 6]
+
+
+def test_2n_steps_are_n_a_kill_and_n_more_in_a_new_process(tmp_path):
+    names = ["acgan", "bigan-dense", "ring", "scratch", "estimated"]
+    for name in names:
+        play(tmp_path / "whole" / name, 10, name)
+        killed_after_a_checkpoint(tmp_path / name, name)
+    code = "import duel, sys\nfor run in sys.argv[1:]: list(duel.train(resume=run))"
+    subprocess.run([sys.executable, "-c", code, *(tmp_path / name for name in names)], check=True)
+    for name in names:
+        assert tiny.weights(tmp_path / "whole" / name) == tiny.weights(tmp_path / name), name
+        assert duel.load(tmp_path / name).state["state"] == "done"
 
 
 def test_leaving_the_block_early_saves_and_the_run_goes_on_from_there(tmp_path):
@@ -133,8 +198,13 @@ def test_another_number_of_threads_warns(tmp_path):
 
 def test_resume_takes_no_recipe_data_or_out(tmp_path):
     tiny.train(tmp_path / "run", 6)
-    for wrong in ({"recipe": "dcgan"}, {"data": "digits"}, {"out": tmp_path / "other"}):
-        with pytest.raises(RunError, match="leave out recipe, data and out"):
+    for wrong in (
+        {"recipe": "dcgan"},
+        {"data": "digits"},
+        {"out": tmp_path / "other"},
+        {"init_from": tmp_path / "run"},
+    ):
+        with pytest.raises(RunError, match="leave out recipe, data, out and init_from"):
             duel.train(resume=tmp_path / "run", **wrong)
     with pytest.raises(RunError, match="is not a run"):
         duel.train(resume=tmp_path / "nothing")
@@ -158,8 +228,6 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
 
 
 def test_an_edited_recipe_is_named(tmp_path):
-    from duel.errors import CheckpointError
-
     path = tmp_path / "run"
     tiny.train(path, 6)
     file = path / "recipe.toml"
@@ -171,13 +239,12 @@ def test_an_edited_recipe_is_named(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(tmp_path):
-    from duel.errors import CheckpointError
-
+def test_damaged_checkpoints_are_an_error_not_a_fresh_start(tmp_path):
     path = tmp_path / "run"
     tiny.train(path, 6)
-    weights = path / "checkpoints" / "00000006" / "generator.safetensors"
-    content = weights.read_bytes()
-    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for step in ("00000005", "00000006"):
+        weights = path / "checkpoints" / step / "generator.safetensors"
+        content = weights.read_bytes()
+        weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(CheckpointError, match="does not match its checksum"):
         list(duel.train(resume=path, steps=8))
