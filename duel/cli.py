@@ -117,6 +117,9 @@ def _other(error: Exception) -> None:
     """The parser's own errors and exits; torch's out of memory; anything else is ours to mend."""
     if isinstance(error, typer.Exit):
         sys.exit(error.exit_code)
+    if isinstance(error, typer.Abort):
+        print("duel: nobody answered the question: say --yes to go on without asking", file=sys.stderr)
+        sys.exit(2)
     if hasattr(error, "format_message"):
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())

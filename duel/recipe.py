@@ -322,7 +322,7 @@ def read(source: str | Path) -> Tree:
         raise RecipeError(f"there is no recipe {str(source)!r}: {hint}; or give a TOML file")
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # also what is no UTF-8, or nested too deeply
         raise RecipeError(f"the recipe file {path} is not valid TOML: {error}") from error
     return {"name": path.stem, **tree}
 
@@ -360,7 +360,7 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise RecipeError(f"--set was given {text!r}: write KEY=VALUE, for example --set network.width=32")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 
