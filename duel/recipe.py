@@ -409,6 +409,8 @@ def _switch(tree: Tree, place: str, name: str) -> None:
     table = _table(tree, parent, place)
     old = table.get(last, {})
     old = {"name": old} if isinstance(old, str) else old
+    if not isinstance(old, dict):
+        raise RecipeError(f"{place} is {old!r}, expected a table with a name")
     if old.get("name", _DEFAULTS.get(place)) == name:
         table[last] = {**old, "name": name}
         return
@@ -448,7 +450,11 @@ def _list_element(tree: Tree, key: str, name: str) -> Tree:
             f"{key}.{name} is no element: those of a list go by their names, such as {key}."
             f"{catalog.names(_MANY[key])[0]}.OPTION"
         )
-    elements: list[Tree] = tree.setdefault(key, [])
+    given = _variant_list(tree.get(key, []))
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise RecipeError(f"{key} is {given!r}, expected a list of tables, each with a name")
+    elements: list[Tree] = given
+    tree[key] = elements
     for element in elements:
         if element.get("name") == name:
             return element

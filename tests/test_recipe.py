@@ -201,3 +201,28 @@ def test_code_from_outside_runs_only_when_allowed(tmp_path, monkeypatch):
     it = resolved(changes, allow_code=["outside_losses:Mine"])
     assert it.to_tree()["objective"] == {"name": "outside_losses:Mine", "smoothing": 1.0, "scale": 2.0}
     assert recipe.resolve(it.to_tree(), allow_code=True) == it
+
+
+# ---------------------------------------------------------------- files that are no recipes
+
+
+@pytest.mark.parametrize(
+    ("tree", "changes"),
+    [
+        ({"penalties": ["r1"]}, {"penalties.r1.weight": 2.0}),
+        ({"penalties": 3.5}, {"penalties.r1.weight": 2.0}),
+        ({"data": False}, {"data.name": "digits"}),
+    ],
+)
+def test_a_change_to_what_is_no_table_is_refused_in_a_sentence(tree, changes):
+    with pytest.raises(RecipeError, match="expected a"):
+        recipe.change(tree, changes)
+
+
+@pytest.mark.parametrize("text", ["a = " + 3000 * "[", "steps = " + 5000 * "9"])
+def test_a_recipe_file_that_cannot_be_parsed_is_refused_in_a_sentence(tmp_path, text):
+    file = tmp_path / "deep.toml"
+    file.write_text(text)
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        recipe.read(file)
+    assert recipe.parse_change(text) == (text.partition(" =")[0], text.partition("= ")[2])
