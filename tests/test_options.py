@@ -108,6 +108,7 @@ NOT_IN_THE_WEIGHTS = {
     "name", "seed", "device", "threads", "steps", "epochs",  # tested by themselves
     "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",  # test_train
     "ema.decay", "precision",  # test_switches
+    "on_nonfinite", "max_rollbacks",  # test_reliability
     "engine", "scratch.gradient", "scratch.directions", "scratch.bias",  # test_scratch, test_engines
 }  # fmt: skip
 RECIPE_VALUES = {
