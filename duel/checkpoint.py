@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from duel import io
 from duel.errors import CheckpointError, DuelError
 
@@ -84,6 +82,8 @@ def verify(place: Path) -> None:
 
 
 def _to_bytes(group: Mapping[str, Any]) -> bytes:
+    import numpy as np
+
     if any(isinstance(value, np.ndarray) for value in group.values()):
         from safetensors.numpy import save as from_arrays
 

@@ -5,7 +5,6 @@ Everything is checked before anything is computed, and each file is written whol
 
 from __future__ import annotations
 
-import errno
 import io as bytes_io
 import math
 import os
@@ -58,7 +57,7 @@ def write_samples(
             raise InputError(f"--out {out} holds other files: name a folder that is new or empty")
     _check_count(run, n, sheet=suffix == ".png")
     if suffix == ".png":
-        _write(out, pictures.png(_sheet(run, n, seed, checkpoint, label, weights)))
+        io.write_out(out, pictures.png(_sheet(run, n, seed, checkpoint, label, weights)))
         return out
     samples = run.sample(n, seed, checkpoint, label=label, weights=weights)
     labels = run.labels(n, seed, label)
@@ -68,7 +67,7 @@ def write_samples(
     folders = None if labels is None else class_folders(spec.classes)
     for number, image in enumerate(samples):
         place = out if folders is None or labels is None else out / folders[labels[number]]
-        _write(place / f"{number:05d}.png", pictures.png(pictures.single(image)))
+        io.write_out(place / f"{number:05d}.png", pictures.png(pictures.single(image)))
     return out
 
 
@@ -159,7 +158,7 @@ def write_reconstructions(
     vectors = run.encode(images, checkpoint=checkpoint, weights=weights)
     again = run.generate(vectors, label=labels, checkpoint=checkpoint, weights=weights)
     pairs = np.concatenate([_enlarged(images), _enlarged(_bytes(again))], axis=-1)
-    _write(out, pictures.png(pictures.grid(pairs, math.ceil(math.sqrt(len(pairs) / 2)))))
+    io.write_out(out, pictures.png(pictures.grid(pairs, math.ceil(math.sqrt(len(pairs) / 2)))))
     return out
 
 
@@ -201,10 +200,10 @@ def write_walks(
     )
     images = _bytes(made)
     if suffix == ".png":
-        _write(out, pictures.png(pictures.grid(images, columns)))
+        io.write_out(out, pictures.png(pictures.grid(images, columns)))
     else:
         walks = images.reshape(rows, columns, *images.shape[1:])
-        _write(out, _gif([pictures.grid(walks[:, step]) for step in _there_and_back(columns)]))
+        io.write_out(out, _gif([pictures.grid(walks[:, step]) for step in _there_and_back(columns)]))
     return out
 
 
@@ -432,18 +431,8 @@ def _enlarged(images: np.ndarray) -> np.ndarray:
     return images.repeat(factor, axis=2).repeat(factor, axis=3)
 
 
-def _write(out: Path, content: bytes) -> None:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        io.write_atomic(out, content)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise InputError(f"--out {out} cannot be written ({error.strerror}): choose another place") from error
-
-
 def _write_arrays(out: Path, arrays: dict[str, np.ndarray | None]) -> None:
     """An NPZ file of the arrays that there are."""
     buffer = bytes_io.BytesIO()
     np.savez_compressed(buffer, **{name: array for name, array in arrays.items() if array is not None})  # type: ignore[arg-type]
-    _write(out, buffer.getvalue())
+    io.write_out(out, buffer.getvalue())

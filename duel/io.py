@@ -6,6 +6,7 @@ which grows by whole lines (`append_line`) and is read back tolerantly.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from duel.errors import ChecksumError, DataError, DuelError
+from duel.errors import ChecksumError, DataError, DuelError, InputError
 
 _BLOCK = 1 << 20
 
@@ -42,6 +43,20 @@ def write_atomic(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_out(out: Path, content: bytes) -> None:
+    """Write the file that a user's --out names, with the folders on its way. InputError where that cannot be.
+
+    A full disk stays an OSError: another place is not what helps.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, content)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"--out {out} cannot be written ({error.strerror}): choose another place") from error
 
 
 def write_json(path: Path, value: Any) -> None:

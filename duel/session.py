@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -334,16 +335,12 @@ def train(
         return _continue_same(Path(out), wanted, changes, allow_code, init_from)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
     loaded = check(wanted)
-    grown = None if init_from is None else _grown_from(Run(init_from, allow_code), wanted, loaded)
+    other = None if init_from is None else Run(init_from, allow_code)
+    grown = None if other is None else _grown_from(other, wanted, loaded)
     cost = estimate(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
-    ancestor = None if init_from is None else _ancestor(Run(init_from, allow_code))
-
-    def write_first(folder: Path) -> None:
-        if grown is not None:
-            write(wanted, grown, folder)
-
-    first = None if grown is None else write_first
+    ancestor = None if other is None else _ancestor(other)
+    first = None if grown is None else partial(write, wanted, grown)
     run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor, first)
     return Session(wanted, loaded, run, lock, cost)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -41,14 +40,7 @@ def write(out: Path) -> Path:
         )
     if out.is_dir():
         raise InputError(f"--out {out} is a folder: name a file in it")
-    content = html().encode()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        io.write_atomic(out, content)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise InputError(f"--out {out} cannot be written ({error.strerror}): choose another place") from error
+    io.write_out(out, html().encode())
     return out
 
 
