@@ -91,7 +91,7 @@ def curves(out: Path) -> None:
     evaluators: dict[str, Evaluator] = {}
     for place in sorted(out.glob("*/recipe.toml")):
         run = duel.load(place.parent)
-        if not run.spec.classes:
+        if run.spec.kind != "image" or not run.spec.classes:
             continue
         name = run.provenance["data"]["name"]
         if name not in evaluators:

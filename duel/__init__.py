@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["DuelError", "Recipe", "Run", "Session", "evaluate", "load", "train"]
+__all__ = ["DuelError", "Recipe", "Run", "Session", "diagnose", "evaluate", "load", "train"]
 
 if TYPE_CHECKING:
+    from duel.diagnose import diagnose
     from duel.errors import DuelError
     from duel.evaluate import evaluate
     from duel.recipe import Recipe
@@ -24,6 +25,7 @@ _HOME = {
     "Recipe": ("duel.recipe", "Recipe"),
     "Run": ("duel.run", "Run"),
     "Session": ("duel.session", "Session"),
+    "diagnose": ("duel.diagnose", "diagnose"),
     "evaluate": ("duel.evaluate", "evaluate"),
     "load": ("duel.run", "Run"),
     "train": ("duel.session", "train"),

@@ -27,6 +27,7 @@ FAMILIES = (
     "optimizers",
     "features",
     "metrics",
+    "diagnoses",
 )
 
 
@@ -96,7 +97,7 @@ def load_class(family: str, name: str) -> type[Any]:
         class_name = found.class_name
     try:
         return getattr(importlib.import_module(module_name), class_name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # code from outside may raise anything when it is imported
         raise RecipeError(f"{name!r} cannot be loaded for the {family}: {error}") from error
 
 

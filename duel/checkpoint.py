@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duel import io
-from duel.errors import CheckpointError, DuelError
+from duel.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,16 +36,28 @@ _FORMAT = 1
 Groups = Mapping[str, Mapping[str, Any]]  # file stem → name → tensor or array
 
 
+class _Damaged(CheckpointError):
+    """The content is proved to be another than the one that was saved."""
+
+
 def folder_name(step: int) -> str:
     """The name of a step's folder: 2000 → "00002000"."""
     return f"{step:08d}"
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a checkpoint beneath `folder`, in order."""
-    if not folder.is_dir():
+    """The steps that have a checkpoint beneath `folder`, in order.
+
+    CheckpointError where it cannot be listed.
+    """
+    try:
+        # A folder that cannot be listed must not look like an empty one: training would begin anew.
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+    except _NOT_THERE:
         return []
-    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise _unread(folder, error) from error
     return sorted(int(name) for name in names if name.isdecimal() and name == folder_name(int(name)))
 
 
@@ -81,6 +93,19 @@ def verify(place: Path) -> None:
     _verified(place)
 
 
+def damage(place: Path) -> str | None:
+    """What is wrong with the content of a checkpoint, in one sentence; None where it is whole.
+
+    CheckpointError where that cannot be told: a file cannot be read at the moment (only one that is not
+    there is damage), or another version wrote it.
+    """
+    try:
+        _verified(place)
+    except _Damaged as error:
+        return str(error)
+    return None
+
+
 def _to_bytes(group: Mapping[str, Any]) -> bytes:
     import numpy as np
 
@@ -94,32 +119,27 @@ def _to_bytes(group: Mapping[str, Any]) -> bytes:
 
 
 def load(place: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """The tensors by file stem, and the state. CheckpointError where anything is missing or damaged."""
+    """The tensors by file stem, and the state. CheckpointError where they cannot be had."""
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
-    contents = _verified(place)
+    contents, state = _verified(place)
     try:
         tensors = {
             name.removesuffix(".safetensors"): from_bytes(content)
             for name, content in contents.items()
             if name.endswith(".safetensors")
         }
-        state = json.loads(contents[_STATE])
-        if state["format"] != _FORMAT:
-            raise CheckpointError(
-                f"the checkpoint {place} has format {state['format']!r}; this version reads format {_FORMAT}"
-            )
-        return tensors, state
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
+    return tensors, state
 
 
 def _manifest(contents: dict[str, bytes]) -> bytes:
     files = {
         name: {"bytes": len(content), "sha256": io.sha256(content)} for name, content in contents.items()
     }
-    body = json.dumps({"format": 1, "files": files}, indent=2).encode().removesuffix(b"\n}")
+    body = json.dumps({"format": _FORMAT, "files": files}, indent=2).encode().removesuffix(b"\n}")
     return body + _seal(body)
 
 
@@ -131,35 +151,56 @@ def _seal(body: bytes) -> bytes:
 _SEAL_LENGTH = len(_seal(b""))
 
 
-def _verified(place: Path) -> dict[str, bytes]:
-    """The files that the manifest lists, each with the size and checksum that it promises."""
+# A missing file is damage; what else keeps one from being read (EIO, EACCES, EMFILE, …) may pass.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def _verified(place: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files that the manifest lists, each with the size and checksum that it promises; and the state."""
     try:
         written = (place / _MANIFEST).read_bytes()
         if _seal(written[:-_SEAL_LENGTH]) != written[-_SEAL_LENGTH:]:
-            raise CheckpointError(
-                f"the checkpoint {place} is damaged: its manifest does not match its checksum"
-            )
-        files = io.read_json(place / _MANIFEST)["files"].items()
-        return {name: _checked(_inside(place, name), entry) for name, entry in files}
-    except CheckpointError:
-        raise
-    except (DuelError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint {place} cannot be read: {error}") from error
+            raise _Damaged(f"the checkpoint {place} is damaged: its manifest does not match its checksum")
+        manifest = _of_this_format(place / _MANIFEST, written)
+        files = {name: _checked(_inside(place, name), entry) for name, entry in manifest["files"].items()}
+        return files, _of_this_format(place / _STATE, files[_STATE])
+    except _NOT_THERE as error:
+        raise _Damaged(f"the checkpoint {place} cannot be read: {error}") from error
+    except OSError as error:
+        raise _unread(place, error) from error
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise _Damaged(f"the checkpoint {place} cannot be read: {error}") from error
+
+
+def _unread(place: Path, error: OSError) -> CheckpointError:
+    what = f"{error.filename or place} ({error.strerror or error})"
+    return CheckpointError(f"{what} cannot be read, which says nothing of what it holds: try again")
+
+
+def _of_this_format(file: Path, content: bytes) -> dict[str, Any]:
+    """The JSON object. CheckpointError where another version wrote it, ValueError where there is none."""
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError(f"{file.name} holds {type(value).__name__}, expected a JSON object")
+    version = value.get("format")
+    if type(version) is not int or version != _FORMAT:
+        raise CheckpointError(f"{file} has format {version!r}; this version reads format {_FORMAT}")
+    return value
 
 
 def _inside(place: Path, name: str) -> Path:
     """A file of the checkpoint by its bare name: a manifest from a stranger names nothing else."""
     if name != Path(name).name or name in ("", ".", ".."):
-        raise CheckpointError(f"the manifest of {place} names {name!r}, which lies outside the checkpoint")
+        raise _Damaged(f"the manifest of {place} names {name!r}, which lies outside the checkpoint")
     return place / name
 
 
 def _checked(path: Path, entry: dict[str, Any]) -> bytes:
     if path.stat().st_size != entry["bytes"]:
-        raise CheckpointError(f"the checkpoint is damaged: {path} has another size than its manifest says")
+        raise _Damaged(f"the checkpoint is damaged: {path} has another size than its manifest says")
     content = path.read_bytes()
     if io.sha256(content) != entry["sha256"]:
-        raise CheckpointError(f"the checkpoint is damaged: {path} does not match its checksum")
+        raise _Damaged(f"the checkpoint is damaged: {path} does not match its checksum")
     return content
 
 

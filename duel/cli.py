@@ -157,6 +157,17 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run's last checkpoint.")
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Take up this run.")] = None,
+    from_run: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Start afresh with this run's recipe; with --advice."),
+    ] = None,
+    advice: Annotated[
+        int | None, typer.Option(metavar="N", help="Of --from: the advice to apply (`duel diagnose RUN`).")
+    ] = None,
+    stop_on: Annotated[
+        Literal["severe", "warning", "info"] | None,
+        typer.Option(help="End early at the first finding of this severity or above."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
@@ -166,6 +177,10 @@ def train(
     """Train a generator; see `duel list recipes` for where to start."""
     if quiet and as_json:
         raise InputError("--quiet and --json exclude each other: give one of them")
+    if (from_run is None) != (advice is None):
+        raise InputError("--from RUN and --advice N belong together: give both, see `duel diagnose RUN`")
+    if dry_run and from_run is not None:
+        raise InputError("--dry-run shows a recipe's own fields: leave out --from")
     from duel import recipe as recipes
     from duel import session as sessions
 
@@ -199,6 +214,8 @@ def train(
         changes=parsed,
         init_from=init_from,
         resume=resume,
+        stop_on=stop_on,
+        advised=None if from_run is None or advice is None else (from_run, advice),
         allow_code=trusted,
     ) as session:
         sys.exit(_follow(session, "json" if as_json else "quiet" if quiet else "people"))
@@ -302,6 +319,48 @@ def evaluate(
 
 def _which(checkpoint: str) -> str | int:
     return int(checkpoint) if checkpoint.isdecimal() else checkpoint
+
+
+@app.command()
+def diagnose(
+    target: Annotated[
+        Path | None, typer.Argument(help="A run folder, or a folder of somebody else's samples.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Of another program: CSV, JSON lines or TensorBoard, file or folder.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Of a folder of samples: a listed data set or a folder of real images.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="NAME=COLUMN", help="Where the log has loss_d, loss_g, step, …"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is wrong with a training, on what evidence, and what to change."""
+    from duel import diagnose as judge
+    from duel import display
+    from duel.run import is_run
+
+    named = dict(_column(text) for text in columns or [])
+    found = judge(target, log=log, against=against, columns=named, allow_code=allow_code)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    own = str(target) if target is not None and is_run(target) else None
+    print(display.findings_text(found["findings"], own))
+    for note in found.get("notes", []):
+        print(f"note: {note}")
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, equals, column = text.partition("=")
+    if not equals:
+        raise InputError(f"--column is {text!r}, allowed: NAME=COLUMN, such as loss_d=train/errD")
+    return name, column
 
 
 @app.command()
@@ -447,8 +506,10 @@ def list_(
         return
     for each in families if family is None else (family,):
         print(each)
-        for title, summary in _lines(each):
-            print(f"  {title:<16}{summary}")
+        lines = _lines(each)
+        width = max(14, *(len(title) for title, _ in lines)) + 2
+        for title, summary in lines:
+            print(f"  {title:<{width}}{summary}")
 
 
 def _lines(family: str) -> list[tuple[str, str]]:

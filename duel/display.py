@@ -94,6 +94,10 @@ class People(Quiet):
         else:
             self._bar.update(self._task, completed=event["step"], numbers=numbers_line(event, self._size))
 
+    def _on_finding(self, event: Event) -> None:
+        text = finding_text(event)
+        print(text, flush=True) if self._bar is None else self._bar.console.print(text, markup=False)
+
     def _on_end(self, event: Event) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -143,7 +147,7 @@ def end_text(event: Event, session: Session) -> str:
     how = {
         "done": "done",
         "interrupted": "stopped, to be continued",
-        "stopped": "stopped early, no better evaluation for a while,",
+        "stopped": "stopped early",
         "nonfinite": "failed",
     }[event["reason"]]
     lines = [f"{how} after {step} steps, {duration(event['time'])}"]
@@ -160,6 +164,49 @@ def end_text(event: Event, session: Session) -> str:
         f"  {duel} train --resume {place}{longer}",
     ]
     return "\n".join(lines)
+
+
+def finding_text(finding: Mapping[str, Any], numbers: Mapping[int, int] | None = None) -> str:
+    """A finding: what, on what evidence, what it means, what to change.
+
+    numbers: of the advice, by its position; without them it is shown as it stands
+    """
+    where = f" at step {finding['step']}" if "step" in finding else ""
+    lines = [f"{finding['severity'].upper()} {finding['name']}{where}: {finding['explanation']}"]
+    for each in finding["evidence"]:
+        steps = each["steps"]
+        when = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+        lines.append(f"  seen   {each['signal']} {each['value']}, threshold {each['threshold']} ({when})")
+    for position, each in enumerate(finding["advice"]):
+        number = f"[{numbers[position]}] " if numbers and position in numbers else ""
+        changes = " ".join(f"--set {key}={_shown(value)}" for key, value in each["set"].items())
+        source = f" ({each['source']})" if each["source"] else ""
+        lines.append(f"  advice {number}{changes}{': ' if changes else ''}{each['reason']}{source}")
+    if "picture" in finding:
+        lines.append(f"  look   {finding['picture']}")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value))
+
+
+def findings_text(found: Sequence[Mapping[str, Any]], run: str | None) -> str:
+    """All findings, the advice numbered as `duel train --from` takes it."""
+    if not found:
+        return "nothing found"
+    texts, count = [], 0
+    for finding in found:
+        numbers = {}
+        for position, each in enumerate(finding["advice"]):
+            if each["set"]:
+                count += 1
+                numbers[position] = count
+        texts.append(finding_text(finding, numbers))
+    if run is not None and count:
+        texts.append(f"try one: {program()} train --from {shlex.quote(run)} --advice 1")
+    return "\n".join(texts)
 
 
 def program() -> str:

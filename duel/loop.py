@@ -1,7 +1,7 @@
 """Many steps of the game, on any engine: between whole steps it logs, draws sample grids and saves.
 
-It knows no metric and no diagnosis. What one step does is the engine's: `duel.train` on PyTorch,
-`duel.scratch.train` from scratch.
+It looks at signals, but knows no metric and no diagnosis. What one step does is the engine's: `duel.train`
+on PyTorch, `duel.scratch.train` from scratch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,6 +22,7 @@ from duel.datasets._base import Data
 from duel.errors import CheckpointError, NonFiniteError
 from duel.recipe import Recipe
 from duel.run import Run
+from duel.signals import Watch
 from duel.xp import numpy_functions
 
 Event = dict[str, Any]
@@ -85,11 +87,21 @@ def play(
     """
     engine = engine_of(recipe)
     look = _Look(recipe, data, run)
+    every = recipe.signals.every
+    watch = Watch(recipe, data) if every else None
+    generate = partial(engine.generate, now)
     if now.step == 0:
         yield look.at_samples(now)
+    if watch is not None:
+        if now.step % every == 0:
+            watch.remember(generate)
+        if now.step == 0:
+            yield {"event": "signal", "step": 0, "facts": watch.facts}
     saved = looked = now.step
     since, drawn = time.perf_counter(), now.batches.position
     while now.step < total and not stopping():
+        due = watch is not None and (now.step + 1) % every == 0
+        norms = watch.watch(now) if watch is not None and due else None
         numbers = engine.play_step(recipe, now)
         now.step += 1
 
@@ -98,6 +110,8 @@ def play(
             _refuse_nonfinite(engine, recipe, now, found)
             yield _step_event(recipe, now, found, since, drawn)
             since, drawn = time.perf_counter(), now.batches.position
+        if watch is not None and norms is not None:
+            yield {"event": "signal", "step": now.step, "values": watch.look(now, generate, norms())}
         if now.step % recipe.sample.every == 0:
             yield look.at_samples(now)
             looked = now.step

@@ -7,6 +7,7 @@ the way back.
 
 from __future__ import annotations
 
+import inspect
 import os
 import tomllib
 from collections.abc import Collection, Mapping
@@ -95,6 +96,17 @@ class Log:
     """every: steps between two entries of losses in the event log."""
 
     every: int = 10
+
+
+@options
+class Signals:
+    """every: steps between two looks into the training, which `duel.diagnose` judges. 0: none."""
+
+    every: int = 100
+
+    def __post_init__(self) -> None:
+        if self.every < 0:
+            raise ValueError(f"every is {self.every}, allowed are integers from 0 (no looks)")
 
 
 @options
@@ -191,6 +203,7 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
     log: Log = Log()
+    signals: Signals = Signals()
     sample: Sample = Sample()
     checkpoint: Checkpoint = Checkpoint()
     evaluate: Evaluate = Evaluate()
@@ -278,6 +291,7 @@ _TABLES: dict[str, type[Any]] = {
     "ema": Ema,
     "scratch": Scratch,
     "log": Log,
+    "signals": Signals,
     "sample": Sample,
     "checkpoint": Checkpoint,
     "evaluate": Evaluate,
@@ -295,11 +309,12 @@ _AT_LEAST_ONE = (
     "evaluate.every", "evaluate.samples", "evaluate.patience", "scratch.directions",
 )  # fmt: skip
 _LIMIT = 10**12
+_FORMAT = 1  # of recipe files; written down once there is another
 _AT_MOST = {"sample.count": 1024, "threads": 256}
 # What may differ when a run is taken up again.
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
-    "log.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
+    "log.every", "signals.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
     "evaluate.patience", "on_nonfinite", "max_rollbacks",
 )  # fmt: skip
 
@@ -308,7 +323,10 @@ FREE_ON_RESUME = (
 
 
 def read(source: str | Path) -> Tree:
-    """The tree of a named recipe or of a TOML file. RecipeError where there is neither."""
+    """The tree of a named recipe or of a TOML file. RecipeError where there is neither.
+
+    A file may say `format = 1`, as one without it is; RecipeError for any other.
+    """
     named = catalog.recipes()
     path = named.get(str(source), Path(source))
     if not str(source).strip():
@@ -324,6 +342,11 @@ def read(source: str | Path) -> Tree:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:  # also what is no UTF-8, or nested too deeply
         raise RecipeError(f"the recipe file {path} is not valid TOML: {error}") from error
+    version = tree.pop("format", _FORMAT)
+    if type(version) is not int or version != _FORMAT:
+        raise RecipeError(
+            f"the recipe file {path} has format {version!r}; this version reads format {_FORMAT}"
+        )
     return {"name": path.stem, **tree}
 
 
@@ -373,11 +396,13 @@ def change(tree: Tree, changes: Mapping[str, Any]) -> Tree:
     Another name for a variant drops the old one's options (but for those that every variant of the
     family shares). In a list of variants an element is addressed by its name and added where it is
     not there yet: `penalties.r1.weight`. `steps` and `epochs` replace each other.
+
+    The result is a tree of its own: neither `tree` nor a table or list in `changes` becomes a part of it.
     """
     tree = _copy(tree)
     # Names first: a change of variant must not drop an option that the same call sets.
     for key in sorted(changes, key=lambda key: not _names_variant(key)):
-        _change_one(tree, key, changes[key])
+        _change_one(tree, key, _copy(changes[key]))
     return tree
 
 
@@ -489,7 +514,7 @@ def resolve(tree: Tree, allow_code: bool | Collection[str] = False) -> Recipe:
     values: dict[str, Any] = {
         key: value for key, value in _copy(tree).items() if key.partition(".")[0] not in ("optimizer",)
     }
-    optimizer = tree.get("optimizer", {})
+    optimizer = _copy(tree.get("optimizer", {}))
     if not isinstance(optimizer, Mapping):
         problems.append(f"optimizer is {optimizer!r}, expected the tables generator and discriminator")
         optimizer = {}
@@ -558,6 +583,12 @@ def _variant(
     base = _BASES[family]
     if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
         problems.append(f"{place}.name is {name!r}, which is no @options class derived from {base.__name__}")
+        return None
+    if inspect.isabstract(cls):
+        lacking = ", ".join(sorted(cls.__abstractmethods__))
+        problems.append(
+            f"{place}.name is {name!r}, which leaves out what {base.__name__} needs: define {lacking}"
+        )
         return None
     return _build(place, cls, {key: value for key, value in table.items() if key != "name"}, problems)
 

@@ -123,16 +123,15 @@ class Run:
     def newest_whole(self) -> tuple[int | None, list[str]]:
         """The newest checkpoint that is as its manifest says, and what is wrong with those after it.
 
-        None where there is no checkpoint yet. CheckpointError where there are some and all are damaged.
+        None where there is no checkpoint yet. CheckpointError where there are some and all are damaged, or
+        one of them cannot be judged (`checkpoint.damage`).
         """
-        wrong = []
+        wrong: list[str] = []
         for step in reversed(checkpoint.steps(self.checkpoints_folder)):
-            try:
-                checkpoint.verify(self.checkpoints_folder / checkpoint.folder_name(step))
-            except CheckpointError as error:
-                wrong.append(str(error))
-            else:
+            fault = checkpoint.damage(self.checkpoints_folder / checkpoint.folder_name(step))
+            if fault is None:
                 return step, wrong
+            wrong.append(fault)
         if wrong:
             raise CheckpointError(
                 f"no checkpoint of {self.path} can be read, so it cannot be taken up; the newest: {wrong[0]}"
@@ -385,6 +384,12 @@ class Run:
     def write_findings(self, findings: list[dict[str, Any]]) -> None:
         """Replace findings.json."""
         io.write_json(self.path / "findings.json", {"findings": findings})
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What findings.json holds; nothing where there is none."""
+        file = self.path / "findings.json"
+        found = io.read_json(file).get("findings") if file.is_file() else []
+        return found if isinstance(found, list) else []
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The evaluations so far, in order."""

@@ -23,6 +23,8 @@ from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
 from duel.datasets._scan import shown
+from duel.diagnose import advice, at_least, changed, diagnose, journal, with_pictures
+from duel.diagnoses._base import Severity
 from duel.errors import CheckpointError, DataError, MetricError, NonFiniteError, RecipeError, RunError
 from duel.evaluate import Evaluator, metric_events, run_source
 from duel.loop import Event, Training, engine_of, play, resume, write
@@ -58,12 +60,15 @@ class Session:
         lock: Lock,
         cost: dict[str, float],
         notes: Sequence[str] = (),
+        stop_on: Severity | None = None,
     ) -> None:
         """Made by `train`; the run folder is there, held, and the recipe resolved.
 
-        notes: warnings from taking up the run.
+        notes: warnings from taking up the run. stop_on: the least severity of a finding that ends it.
         """
         self._notes = notes
+        self._stop_on = stop_on
+        self._stopped_by: str | None = None
         self.recipe = recipe
         self.run = run
         self.total_steps = recipe.total_steps(len(data.splits["train"]))
@@ -117,6 +122,7 @@ class Session:
             for event in self._events_without_time():
                 event["time"] = round(time.perf_counter() - began, 3)
                 self.run.record(event)
+                self._journal.add(event)
                 yield event
         finally:
             self._lock.release()
@@ -147,6 +153,9 @@ class Session:
             reason = "done" if now.step == self.total_steps else "interrupted"
             if reason == "interrupted" and self._out_of_patience():
                 reason, message = "stopped", self.finished()
+            if reason == "interrupted" and self._stopped_by:
+                reason, message = "stopped", self._stopped_by
+        self._write_findings()
         self.run.update_state(state=reason)
         yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
 
@@ -154,6 +163,7 @@ class Session:
         """The training from the newest checkpoint on; what was logged after it is forgotten."""
         now = resume(self._recipe_now, self._data, self.run)
         self.run.drop_events_after(now.step)
+        self._journal = journal(self.run)
         return now
 
     def _played(self, now: Training) -> Iterator[Event]:
@@ -164,6 +174,29 @@ class Session:
             yield event
             if event["event"] == "checkpoint":
                 yield from self._evaluation(now.step)
+            if "values" in event:
+                yield from self._diagnosis(now.step)
+
+    def _diagnosis(self, step: int) -> Iterator[Event]:
+        """The findings that were not there before; asks for the end where one is as severe as `stop_on`."""
+        new = self._journal.news()
+        for finding in new:
+            yield {"event": "finding", "step": step, **finding}
+        if new:
+            self._write_findings()
+        for finding in new:
+            if self._stop_on is not None and at_least(finding["severity"], self._stop_on):
+                self._stopped_by = (
+                    f"stopped by the finding {finding['name']} at step {step}: {finding['explanation']}"
+                )
+                self.stop()
+
+    def _write_findings(self) -> None:
+        """What is wrong now; a number that is none comes first."""
+        own = [each for each in self.run.findings() if each["name"] == "non-finite"]
+        found = [*own, *self._journal.findings()]
+        if found or self.run.findings():
+            self.run.write_findings(with_pictures(found, self.run))
 
     @property
     def _halvings(self) -> int:
@@ -304,6 +337,8 @@ def train(
     changes: Mapping[str, Any] | None = None,
     init_from: str | Path | None = None,
     resume: str | Path | None = None,
+    stop_on: Severity | None = None,
+    advised: tuple[str | Path, int] | None = None,
     allow_code: bool | Collection[str] = False,
     command: str | None = None,
 ) -> Session:
@@ -318,6 +353,9 @@ def train(
     changes     other fields by dotted key, `{"network.width": 32}`
     init_from   a run whose last weights are where this one begins; nothing else of it is taken over
     resume      a run folder to take up; then neither recipe, data nor out is given
+    stop_on     end the run early at the first finding of this severity or above ("severe", "warning", "info")
+    advised     a run and the number of one of its advices (from 1, as `duel diagnose` shows them): start
+                afresh with that run's recipe, seed and data, and with the advice applied
     allow_code  whether variants from outside ("module:Class") may be imported, or which
 
     Everything is checked and the recipe written before this returns. Raises RecipeError, DataError
@@ -327,22 +365,41 @@ def train(
     if resume is not None:
         if recipe is not None or data is not None or out is not None or init_from is not None:
             raise RunError(f"resume takes up {resume} as it is: leave out recipe, data, out and init_from")
-        return _take_up(Path(resume), changes, allow_code)
+        return _take_up(Path(resume), changes, allow_code, stop_on)
+    origin: dict[str, Any] = {}
+    if advised is not None:
+        if recipe is not None or data is not None:
+            raise RunError(f"an advised run takes recipe and data from {advised[0]}: leave them out")
+        recipe, origin = _advised(Run(advised[0], allow_code), advised[1])
     if recipe is None:
         raise RecipeError("no recipe was given: name one (`duel list recipes`) or give a TOML file")
     wanted = resolve(recipe, changes, allow_code)
     if out is not None and runs.is_run(Path(out)):
-        return _continue_same(Path(out), wanted, changes, allow_code, init_from)
+        return _continue_same(Path(out), wanted, changes, allow_code, init_from, stop_on)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
     loaded = check(wanted)
     other = None if init_from is None else Run(init_from, allow_code)
     grown = None if other is None else _grown_from(other, wanted, loaded)
     cost = estimate(wanted, loaded)
     total = wanted.total_steps(len(loaded.splits["train"]))
-    ancestor = None if other is None else _ancestor(other)
+    ancestor = origin | ({} if other is None else _ancestor(other))
     first = None if grown is None else partial(write, wanted, grown)
     run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor, first)
-    return Session(wanted, loaded, run, lock, cost)
+    return Session(wanted, loaded, run, lock, cost, (), stop_on)
+
+
+def _advised(run: Run, number: int) -> tuple[Recipe, dict[str, Any]]:
+    """A run's recipe with its N-th advice applied, and what the new run's provenance says of it."""
+    offered = advice(diagnose(run)["findings"])
+    if not 1 <= number <= len(offered):
+        allowed = f"allowed are 1 to {len(offered)}" if offered else "there is none"
+        raise RunError(
+            f"advice {number} of {run.path} was asked for, {allowed}: see `duel diagnose {run.path}`"
+        )
+    finding, chosen = offered[number - 1]
+    recipe = changed(run.recipe, chosen["set"])
+    origin = {"run": str(run.path.resolve()), "finding": finding, "advice": number, "set": chosen["set"]}
+    return recipe, {"advised": origin}
 
 
 def _grown_from(other: Run, recipe: Recipe, data: Data) -> Training:
@@ -547,6 +604,7 @@ def _continue_same(
     changes: Mapping[str, Any],
     allow_code: bool | Collection[str],
     init_from: str | Path | None,
+    stop_on: Severity | None,
 ) -> Session:
     """Take up the run at `path`, provided that it is one of the wanted recipe (and ancestor)."""
     run = Run(path, allow_code)
@@ -569,7 +627,7 @@ def _continue_same(
         free |= {"steps": wanted.steps} if wanted.steps is not None else {"epochs": wanted.epochs}
     if "threads" in changes:
         free["threads"] = wanted.threads
-    return _take_up(path, free, allow_code)
+    return _take_up(path, free, allow_code, stop_on)
 
 
 def _listed(sentence: str, refused: Mapping[str, tuple[Any, Any]]) -> str:
@@ -578,18 +636,23 @@ def _listed(sentence: str, refused: Mapping[str, tuple[Any, Any]]) -> str:
     return "\n  ".join([sentence, *lines])
 
 
-def _take_up(path: Path, changes: Mapping[str, Any], allow_code: bool | Collection[str]) -> Session:
+def _take_up(
+    path: Path,
+    changes: Mapping[str, Any],
+    allow_code: bool | Collection[str],
+    stop_on: Severity | None = None,
+) -> Session:
     """Go on with a run from its last checkpoint."""
     run = Run(path, allow_code)
     lock = Lock(path)
     try:
-        return _held_session(run, lock, changes)
+        return _held_session(run, lock, changes, stop_on)
     except BaseException:
         lock.release()  # the error may be kept, with its frames and what they hold
         raise
 
 
-def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any]) -> Session:
+def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any], stop_on: Severity | None) -> Session:
     path = run.path
     lock.sign()
     old = run.recipe
@@ -618,7 +681,7 @@ def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any]) -> Session:
     run.update_state(last=whole)
     run.write_recipe(replace(new, name=old.name))
     notes = [f"{reason}; set aside, going on from step {last}" for reason in damaged]
-    return Session(new, data, run, lock, cost, notes)
+    return Session(new, data, run, lock, cost, notes, stop_on)
 
 
 def _skipped_note(data: Data) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -13,22 +14,37 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 import tiny
-from corpus import ARCHIVES, ENTRIES, LABELS, MOST, WANTED, Archive, Entry, encoded, make, picture
+from corpus import (
+    ARCHIVES,
+    ENTRIES,
+    LABELS,
+    MOST,
+    RGB_ROWS,
+    WANTED,
+    Archive,
+    Entry,
+    encoded,
+    make,
+    picture,
+    png,
+)
 from made_files import fill
 from PIL import Image
 
-from duel.datasets import _archives, _idx, _images, _scan, celeba
+from duel import io
+from duel.datasets import _archives, _idx, _images, _matlab, _scan, celeba
 from duel.datasets._base import SPLITS
 from duel.datasets._check import Report, check_folder
 from duel.datasets._idx import read_idx
 from duel.datasets._images import decode, pixels
 from duel.datasets._scan import list_folder, scan
 from duel.datasets.folder import Folder
-from duel.errors import DataError
+from duel.errors import ChecksumError, DataError
 
 EVIDENCE = Path(__file__).parent.parent / "docs/evidence/hostile-files.md"
 LINUX = sys.platform == "linux"
@@ -404,6 +420,71 @@ def test_no_gzip_file_expands_further_than_is_reckoned() -> None:
         assert size < _idx._EXPANSION * len(gzip.compress(bytes(size), 9))
 
 
+# ---------------------------------------------------------------- MATLAB files, whose parser may crash
+
+
+class Parser:
+    """In the place of SciPy's: keeps what it was handed."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def __call__(self, file: IO[bytes], variable_names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        self.seen.append(file.read())
+        return {name: np.zeros(1) for name in variable_names}
+
+
+@pytest.fixture
+def parser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Parser:
+    """And `set/a.mat` with the content b"published" where it is looked for."""
+    monkeypatch.setenv("DUEL_DATA", str(tmp_path))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.mat").write_bytes(b"published")
+    made = Parser()
+    monkeypatch.setattr(_matlab, "_reader", lambda data_set: made)
+    return made
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_the_parser_of_matlab_files_sees_the_checked_bytes_and_no_others(
+    parser: Parser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
+) -> None:
+    """Also where the file is another one a moment after it was found to be the right one."""
+    checksum = hashlib.new(algorithm, b"published").hexdigest()
+    arguments = ("set", "a.mat", checksum, "https://example.org/a.mat", ("X",))
+    assert list(_matlab.published_arrays(*arguments)) == ["X"]
+    assert parser.seen == [b"published"]
+    check = io.check_content
+
+    def changed(path: Path, checksum: str) -> Path:
+        check(path, checksum)
+        path.write_bytes(b"damaged")
+        return path
+
+    monkeypatch.setattr(io, "check_content", changed)
+    with pytest.raises(
+        ChecksumError, match=r"a\.mat changed while it was read: leave it alone and try again"
+    ):
+        _matlab.published_arrays(*arguments)
+    with pytest.raises(ChecksumError, match=r"a\.mat has the"):
+        _matlab.published_arrays(*arguments)
+    assert parser.seen == [b"published"]
+
+
+def test_nothing_else_reaches_that_parser() -> None:
+    """Neither another file of the package, nor another function than the one that checks."""
+    package = Path(_matlab.__file__).parent.parent
+    files = {path.name: path.read_text() for path in package.rglob("*.py")}
+    assert [name for name, text in files.items() if re.search(r"loadmat|scipy\.io", text)] == ["_matlab.py"]
+    assert len(re.findall(r"\b_arrays\(", files["_matlab.py"])) == 2, "its definition and one call"
+    callers = {name for name, text in files.items() if re.search(r"_matlab\b", text)}
+    assert callers == {"svhn.py", "flowers.py"}
+    for name in callers:
+        assert re.findall(r"from duel\.datasets\._matlab import (.*)", files[name]) == [
+            "published_arrays, whole_numbers"
+        ]
+
+
 # ---------------------------------------------------------------- the table
 
 
@@ -414,3 +495,13 @@ def test_the_table_in_the_docs_has_every_row() -> None:
         assert f"| {entry.what} | {entry.fate} |" in text
     for archive in ARCHIVES:
         assert f"| {archive.what} | {'is refused' if archive.fate else 'is read'} |" in text
+
+
+def test_a_png_chunk_longer_than_its_file_takes_no_memory(tmp_path):
+    """What the fuzzer found: Pillow asks for as much memory as a chunk behind the pixels announces."""
+    whole = png(RGB_ROWS)
+    end = whole.index(b"IEND") - 4
+    place = tmp_path / "long.png"
+    place.write_bytes(whole[:end] + (2_500_000_000).to_bytes(4, "big") + b"teXt" + whole[end:])
+    with pytest.raises(DataError, match="a chunk announces 2,500,000,000 bytes, 12 are left"):
+        _images.decode(place)

@@ -62,6 +62,13 @@ def test_a_claim_beyond_the_limit_is_refused_unread() -> None:
         read_idx(header, 3)
 
 
+def test_none_of_something_huge_is_refused_like_something_huge() -> None:
+    """What the fuzzer found: the product is 0, and no array has such a shape."""
+    header = bytes.fromhex("00000803b3e85638ffff000000000000")
+    with pytest.raises(DataError, match=r"announces .* bytes, allowed are"):
+        read_idx(header, 3)
+
+
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(idx(IMAGES)[:-24] + bytes(50_000_000))
     tracemalloc.start()

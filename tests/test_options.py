@@ -106,7 +106,7 @@ def test_every_option_changes_the_weights(family, name, option, place):
 
 NOT_IN_THE_WEIGHTS = {
     "name", "seed", "device", "threads", "steps", "epochs",  # tested by themselves
-    "log.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",  # test_train
+    "log.every", "signals.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",  # test_train, test_signals
     "ema.decay", "precision",  # test_switches
     "on_nonfinite", "max_rollbacks",  # test_reliability
     "engine", "scratch.gradient", "scratch.directions", "scratch.bias",  # test_scratch, test_engines

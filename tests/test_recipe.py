@@ -1,6 +1,7 @@
 """Recipes: read, changed, resolved, written back; every mistake in one sentence."""
 
 import tomllib
+from copy import deepcopy
 
 import pytest
 
@@ -203,7 +204,74 @@ def test_code_from_outside_runs_only_when_allowed(tmp_path, monkeypatch):
     assert recipe.resolve(it.to_tree(), allow_code=True) == it
 
 
+def test_a_variant_from_outside_that_leaves_a_method_out_is_told_which(tmp_path, monkeypatch):
+    (tmp_path / "half_losses.py").write_text(
+        "from duel.objectives._base import Objective\n"
+        "from duel.options import options\n\n\n"
+        "@options\nclass Half(Objective):\n"
+        "    def generator_loss(self, real, fake, xp):\n        return fake\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RecipeError) as caught:
+        resolved({"objective.name": "half_losses:Half", "seed": -1.5}, allow_code=True)
+    assert str(caught.value).splitlines()[1:] == [
+        "  objective.name is 'half_losses:Half', which leaves out what Objective needs: "
+        "define discriminator_loss",
+        "  seed is -1.5, allowed: an integer",
+    ]
+
+
+NESTED = {
+    "optimizer": {"generator": {"lr": {"values": [2.0, 1.0], "at": [0, 9]}, "name": "adam"}},
+    "penalties": [{"name": "r1", "weight": 1.0}],
+    "network": {"name": "dense", "generator_hidden": [8]},
+}
+
+
+@pytest.mark.parametrize("given_as", ["tree", "changes"])
+def test_a_change_never_touches_what_the_caller_gave(given_as):
+    given = deepcopy(NESTED)
+    later = {
+        "optimizer.generator.lr.shape": "step",
+        "optimizer.generator.name": "sgd",
+        "penalties.r1.weight": 2.0,
+        "penalties.noise.sigma": 1.0,
+        "network.generator_hidden": [9],
+        "network.slope": 0.1,
+    }
+    tree, changes = (given, later) if given_as == "tree" else ({}, {**given, **later})
+    changed = recipe.change(tree, changes)
+    assert changed["penalties"] == [{"name": "r1", "weight": 2.0}, {"name": "noise", "sigma": 1.0}]
+    assert changed["network"] == {"name": "dense", "generator_hidden": [9], "slope": 0.1}
+    assert given == NESTED
+
+
+def test_the_changed_tree_shares_nothing_with_what_the_caller_gave():
+    tree, changes = deepcopy(NESTED), {"augmentations": [{"name": "noise"}], "latent": {"size": 3}}
+    before = deepcopy(changes)
+    changed = recipe.change(tree, changes)
+    changed["optimizer"]["generator"]["lr"]["values"].append(3.0)
+    changed["network"]["generator_hidden"].append(1)
+    changed["penalties"][0]["weight"] = 5.0
+    changed["augmentations"][0]["sigma"] = 1.0
+    changed["latent"]["size"] = 4
+    assert (tree, changes) == (NESTED, before)
+
+
 # ---------------------------------------------------------------- files that are no recipes
+
+
+def test_a_recipe_file_of_this_format_is_read_and_of_another_refused_by_name(tmp_path):
+    file = tmp_path / "mine.toml"
+    text = catalog.recipes()["dcgan"].read_text()
+    file.write_text("format = 1\n" + text)
+    assert recipe.read(file) == {**recipe.read("dcgan"), "name": "mine"}
+    for given, shown in (("2", "2"), ("0", "0"), ("true", "True"), ('"1"', "'1'")):
+        file.write_text(f"format = {given}\n{text}")
+        with pytest.raises(
+            RecipeError, match=rf"mine\.toml has format {shown}; this version reads format 1$"
+        ):
+            recipe.read(file)
 
 
 @pytest.mark.parametrize(

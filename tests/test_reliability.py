@@ -8,10 +8,13 @@ import errno
 import json
 import math
 import mmap
+import os
 import random
+import re
 import shutil
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -22,12 +25,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from soak import disk, faults, fuzz
 from soak import runs as small
+from soak.report import Report
 from soak.targets import Target
 from tiny import command
 
 import duel
 from duel import checkpoint, io, loop, pictures, session
 from duel import run as run_folders
+from duel import runs as lists
 from duel.errors import CheckpointError, DuelError, RecipeError, RunError
 from duel.optimizers._base import Optimizer
 from duel.options import options
@@ -175,15 +180,17 @@ def test_a_file_that_does_not_belong_there_changes_nothing(run, trained):
     assert small.content(run) == small.content(trained / "run")
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "empty"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "folder", "empty"])
 def test_a_damaged_newest_checkpoint_is_set_aside_and_the_run_ends_as_it_would_have(run, whole, damage):
-    file = place(run, 10) / "optimizers.safetensors"
+    file = place(run, 10) / ("manifest.json" if damage == "folder" else "optimizers.safetensors")
     if damage == "flip":
         flip(file)
     elif damage == "cut":
         file.write_bytes(file.read_bytes()[:-9])
-    elif damage == "gone":
+    elif damage in ("gone", "folder"):
         file.unlink()
+        if damage == "folder":
+            file.mkdir()
     else:
         shutil.rmtree(file.parent)
         file.parent.mkdir()
@@ -209,6 +216,63 @@ def test_when_all_are_damaged_it_is_one_sentence_and_nothing_is_touched(run, due
     assert {file: file.read_bytes() for file in before} == before
     with pytest.raises(CheckpointError):
         duel.train(resume=run, steps=15)
+
+
+def contents(run):
+    return {
+        path: path.is_file() and path.read_bytes() for path in sorted(run.rglob("*")) if path.name != ".lock"
+    }
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Make the reading of files and folders of a name fail; an empty name mends it."""
+    read_bytes, scandir = Path.read_bytes, os.scandir
+
+    def fail(name, number):
+        def checked(path):
+            if os.path.basename(str(path)) == name:
+                raise OSError(number, os.strerror(number), str(path))
+
+        monkeypatch.setattr(Path, "read_bytes", lambda path: checked(path) or read_bytes(path))
+        monkeypatch.setattr(os, "scandir", lambda path=".": checked(path) or scandir(path))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("name", ["manifest.json", "state.json", "optimizers.safetensors", "checkpoints"])
+def test_what_cannot_be_read_at_the_moment_is_not_set_aside(
+    run, whole, duel_command, unreadable, name, number
+):
+    before = contents(run)
+    unreadable(name, number)
+    status, out, err = duel_command("train", "--resume", "run", "--steps", 15)
+    unreadable("", number)
+    assert (status, out) == (1, "")
+    assert re.fullmatch(
+        rf"duel: run/checkpoints\S* \({os.strerror(number)}\) cannot be read, .*: try again\n", err
+    )
+    assert name in err
+    assert contents(run) == before
+    assert small.train(run, 15)[0]["step"] == 10
+    assert small.content(run) == whole
+
+
+def test_a_damaged_one_stays_in_its_place_where_the_one_before_cannot_be_read(run, monkeypatch):
+    flip(place(run, 10) / "state.json")
+    before, read_bytes = contents(run), Path.read_bytes
+
+    def failing(path):
+        if path.parent.name == "00000005":
+            raise OSError(errno.EIO, "Input/output error")  # as a read says it: without a name
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(CheckpointError, match=r"00000005 \(Input/output error\) cannot be read"):
+        duel.train(resume=run, steps=15)
+    monkeypatch.undo()
+    assert contents(run) == before
 
 
 def test_a_checkpoint_is_verified_before_older_ones_go(tmp_path, monkeypatch):
@@ -262,15 +326,43 @@ def test_a_kill_between_a_metric_and_the_choice_of_the_best_loses_neither(tmp_pa
 # ---------------------------------------------------------------- files of other versions, and damaged ones
 
 
-def of_the_future(file):
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2', 1))
+def of_format(file, number):
+    file.write_text(file.read_text().replace('"format": 1', f'"format": {number}', 1))
 
 
-@pytest.mark.parametrize("name", ["run.json", "provenance.json"])
-def test_a_format_of_the_future_is_refused_by_name(run, name):
-    of_the_future(run / name)
-    with pytest.raises(DuelError, match=f"{name} has format 2; this version reads format 1"):
-        list(duel.train(resume=run, steps=12))
+OF_A_RUN = ("run.json", "provenance.json", "recipe.toml")
+OF_A_CHECKPOINT = ("manifest.json", "state.json")
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("name", [*OF_A_RUN, *OF_A_CHECKPOINT])
+def test_another_format_is_refused_by_name_and_nothing_is_touched(run, duel_command, name, number):
+    file = (run if name in OF_A_RUN else place(run, 10)) / name
+    if name == "recipe.toml":
+        file.write_text(f"format = {number}\n{file.read_text()}")
+    elif name == "manifest.json":
+        body = file.read_bytes()[: -checkpoint._SEAL_LENGTH].replace(b'"format": 1', b'"format": %d' % number)
+        file.write_bytes(body + checkpoint._seal(body))
+    else:
+        of_format(file, number)
+        if name in OF_A_CHECKPOINT:
+            sealed_again(file.parent)
+    before = contents(run)
+    status, out, err = duel_command("train", "--resume", "run", "--steps", 12)
+    assert out == ""
+    assert status in (1, 2)
+    assert re.fullmatch(
+        rf"duel: \D*(00000010)?\D*{name} has format {number}; this version reads format 1\n", err
+    )
+    assert contents(run) == before
+    (listed,) = lists.listed(run.parent)
+    assert listed.state == ("unreadable" if name in OF_A_RUN else "done")
+
+
+def test_every_file_of_a_run_that_says_its_format_is_among_those(run):
+    """A new file with a format must get its refusal, too; what only lists events has none."""
+    said = {path.name for path in run.rglob("*.json") if '"format": 1' in path.read_text()}
+    assert said == {*OF_A_RUN, *OF_A_CHECKPOINT} - {"recipe.toml"}
 
 
 def sealed_again(folder):
@@ -280,9 +372,11 @@ def sealed_again(folder):
 
 def test_a_checkpoint_of_the_future_is_refused_by_name(run):
     folder = place(run, 10)
-    of_the_future(folder / "state.json")
+    of_format(folder / "state.json", 2)
     sealed_again(folder)
-    with pytest.raises(CheckpointError, match="00000010 has format 2; this version reads format 1"):
+    with pytest.raises(
+        CheckpointError, match=r"00000010/state\.json has format 2; this version reads format 1"
+    ):
         checkpoint.load(folder)
     body = (folder / "manifest.json").read_bytes()[: -checkpoint._SEAL_LENGTH]
     body = body.replace(b'"format": 1', b'"format": 3')
@@ -415,6 +509,32 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
             disk.read_only(small_disk, False)
     except disk.NoMount as reason:
         pytest.skip(f"no small disk here: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("user", "mount", "reason"),
+    [
+        (1000, None, "only root may mount a tmpfs: run it as root to try them"),
+        (0, CompletedProcess((), 32, "", "mount: denied.\n  See dmesg.\n"), "mount: denied."),
+        (0, FileNotFoundError(errno.ENOENT, "No such file", "mount"), "[Errno 2] No such file: 'mount'"),
+    ],
+    ids=["user", "refused", "no command"],
+)
+def test_where_no_small_disk_may_be_mounted_the_soak_says_skip_and_why(
+    tmp_path, monkeypatch, capsys, user, mount, reason
+):
+    def run(command, **_):
+        if isinstance(mount, OSError):
+            raise mount
+        return mount
+
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(disk.subprocess, "run", run)
+    report = Report()
+    disk.main(report, tmp_path, 8192)
+    said = "SKIP a disk that fills up, and one that may only be read: "
+    assert capsys.readouterr().out == f"{said}{reason}\n"
+    assert report.failed == []
 
 
 @pytest.mark.parametrize(

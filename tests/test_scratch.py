@@ -607,7 +607,7 @@ def test_both_engines_tell_the_same_story(runs):
         [(event["event"], event["step"], list(event)) for event in events] for events in (torchs, scratchs)
     ]
     assert told[0] == told[1]
-    kinds = {"start", "step", "sample", "checkpoint", "metric", "end"}
+    kinds = {"start", "step", "signal", "sample", "checkpoint", "metric", "end"}
     assert {event["event"] for event in scratchs} == kinds
     assert scratchs[-1]["reason"] == "done"
 

@@ -69,6 +69,7 @@ def _header(stream: gzip.GzipFile | io.BytesIO, dimensions: int, limit: int) -> 
     if len(sizes) != 4 * dimensions:
         raise DataError("the file ends within its IDX header: get the file again")
     shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", sizes)
-    if math.prod(shape) > limit:
-        raise DataError(f"the IDX header announces {math.prod(shape):,} bytes, allowed are {limit:,}")
+    count = math.prod(max(1, size) for size in shape)  # none of something huge is refused, too
+    if count > limit:
+        raise DataError(f"the IDX header announces {count:,} bytes, allowed are {limit:,}")
     return shape

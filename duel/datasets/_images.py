@@ -20,6 +20,7 @@ MAX_PIXELS = 89_478_485  # of one image, as Pillow has it; set here, since any p
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA", "La", *_SIXTEEN_BIT)
 _ORIENTATION = 0x0112  # the EXIF tag
+_SMALL_CHUNK = 1 << 20  # bytes that a cut PNG may ask for in vain
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _TURNS = {
@@ -126,6 +127,8 @@ def _decoded(file: IO[bytes]) -> Decoded:
         raise DataError(f"too small: {size[0]}×{size[1]} pixels, at least 2×2 are needed")
     check_pixels(size)
     _check_tiles(image)
+    if image.format == "PNG":
+        _check_chunks(file)
     image.load()
     if image.format == "PNG":
         _check_sums(file)
@@ -138,6 +141,23 @@ def _check_tiles(image: Image.Image) -> None:
     side, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_HEIGHT, 1)
     if isinstance(side, int) and isinstance(height, int):
         check_pixels((side, height))
+
+
+def _check_chunks(file: IO[bytes]) -> None:
+    """A PNG's chunk says how long it is, and Pillow takes that much memory before it reads."""
+    here = file.tell()
+    end = file.seek(0, 2)
+    place = len(_SIGNATURES[0])
+    while place + 8 <= end:
+        file.seek(place)
+        length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+        left = end - place - 8
+        if length > max(left, _SMALL_CHUNK):
+            raise DataError(f"damaged: a chunk announces {length:,} bytes, {left:,} are left")
+        if kind == b"IEND":
+            break
+        place += length + 12
+    file.seek(here)
 
 
 def _check_sums(file: IO[bytes]) -> None:

@@ -33,11 +33,14 @@ _MOST_FORWARD = 20_000  # parameters of a player with scratch.gradient = "forwar
 
 @dataclass
 class Player:
-    """A network, its parameters as one vector, and its optimizer's moments (vectors, and the count)."""
+    """A network with its parameters as one vector, its optimizer's moments (vectors, and the count), its last
+    gradient.
+    """
 
     network: Network
     weights: np.ndarray
     moments: optimizers.Moments
+    slope: np.ndarray | None = None
 
 
 @dataclass
@@ -226,6 +229,7 @@ def _update(recipe: Recipe, now: Training, player: Player, options: Optimizer, l
     slope, seen = gradient(recipe.scratch, loss, player.weights, now.directions)
     extra = _add_weight_penalty(options, player, slope)
     optimizers.step(options, player.weights, slope, player.moments)
+    player.slope = slope
     return Seen(seen.loss + extra, seen.logits)
 
 

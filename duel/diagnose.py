@@ -1,0 +1,184 @@
+"""What is wrong with a training: every diagnosis of the catalog, asked about a run's records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from duel import catalog
+from duel import recipe as recipes
+from duel.diagnoses._base import Diagnosis, Finding, Records, Severity
+from duel.errors import RecipeError, RunError
+from duel.recipe import Recipe
+from duel.run import Run, is_run
+
+_ORDER = ("severe", "warning", "info")
+_KINDS = ("step", "signal", "metric")
+
+
+def at_least(severity: Severity, least: Severity) -> bool:
+    """Whether a finding is as severe as that or more."""
+    return _ORDER.index(severity) <= _ORDER.index(least)
+
+
+def advice(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """(finding, advice) of each advice that changes the recipe, in the order in which they are numbered."""
+    return [(each["name"], one) for each in found for one in each["advice"] if one["set"]]
+
+
+@cache
+def _diagnoses() -> dict[str, Diagnosis]:
+    names = catalog.names("diagnoses")
+    return {name: catalog.load_class("diagnoses", name)() for name in names}
+
+
+def findings(records: Records, takes: Callable[[Mapping[str, Any]], bool] = bool) -> list[dict[str, Any]]:
+    """What the records show, as JSON: the severe first, then by confidence.
+
+    takes: whether the recipe takes an advice's changes; others are left out
+    """
+    found = [(name, finding) for name, each in _diagnoses().items() if (finding := each.find(records))]
+    found.sort(key=lambda pair: (_ORDER.index(pair[1].severity), -pair[1].confidence))
+    return [_as_json(name, finding, takes) for name, finding in found]
+
+
+def _as_json(name: str, finding: Finding, takes: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+    entry = {"name": name, **asdict(finding)}
+    entry["evidence"] = [{**each, "steps": list(each["steps"])} for each in entry["evidence"]]
+    entry["advice"] = [each for each in entry["advice"] if not each["set"] or takes(each["set"])]
+    return entry
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with an advice's changes. RecipeError where they do not fit."""
+    return recipes.resolve(recipes.change(recipe.to_tree(), changes), allow_code=True)
+
+
+# ---------------------------------------------------------------- a run's records
+
+
+class Journal:
+    """Collects events as they come, and says what the records show so far.
+
+    total: the steps that the run is to make
+    """
+
+    def __init__(self, recipe: Recipe, total: int | None) -> None:
+        self._recipe = recipe
+        self._flat = recipes.flatten(recipe.to_tree())
+        self._total = total
+        self._facts: dict[str, Any] = {}
+        self._events: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _KINDS}
+        self._announced: set[tuple[str, str]] = set()
+        self._taken: dict[str, bool] = {}
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take note of an event; kinds that no diagnosis looks at are passed over."""
+        kind = event["event"]
+        if "facts" in event:
+            self._facts = event["facts"]
+        elif kind == "finding":
+            self._announced.add((event["name"], event["severity"]))
+        elif kind in self._events:
+            self._events[kind].append(event)
+
+    def records(self) -> Records:
+        """As they are now."""
+        return Records(
+            recipe=self._flat,
+            total=self._total,
+            facts=self._facts,
+            steps=tuple(self._events["step"]),
+            looks=tuple(self._events["signal"]),
+            metrics=tuple(self._events["metric"]),
+        )
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What the records show now, with the advice that the recipe takes."""
+        return findings(self.records(), self._takes)
+
+    def news(self) -> list[dict[str, Any]]:
+        """Those that no event has told of, in this severity."""
+        return [each for each in self.findings() if (each["name"], each["severity"]) not in self._announced]
+
+    def _takes(self, changes: Mapping[str, Any]) -> bool:
+        """Whether the recipe takes the changes, and is another one with them."""
+        key = json.dumps(changes, sort_keys=True)
+        if key not in self._taken:
+            try:
+                other = changed(self._recipe, changes)
+                self._taken[key] = bool(recipes.differences(self._recipe, other))
+            except RecipeError:
+                self._taken[key] = False
+        return self._taken[key]
+
+
+def journal(run: Run) -> Journal:
+    """All that a run has recorded so far."""
+    found = Journal(run.recipe, run.state.get("steps"))
+    for event in run.events():
+        found.add(event)
+    return found
+
+
+def history(run: Run) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """What was to be seen at each look of a run, from its records: (step, findings)."""
+    found = Journal(run.recipe, run.state.get("steps"))
+    for event in run.events():
+        found.add(event)
+        if "values" in event:
+            yield event["step"], found.findings()
+
+
+def diagnose(
+    target: str | Path | Run | None = None,
+    *,
+    log: str | Path | None = None,
+    against: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    allow_code: bool | Collection[str] = False,
+) -> dict[str, Any]:
+    """What is wrong with a training, as `{"findings": […]}`: the severe first.
+
+    target   a run; or a folder of samples that another program has made
+    log      that program's log: CSV, JSON lines or TensorBoard (`duel.foreign`)
+    against  the real data of such samples: a listed data set, or a folder
+    columns  where the log has loss_d, loss_g, …, if that is not to be guessed from its names
+
+    Each finding has name, severity, confidence, evidence, explanation, advice and, for a run, a picture:
+    the sample grid nearest to its evidence. A run that ended with a number that is none has that finding
+    first. For others' trainings there are also notes: what was taken for what.
+
+    Raises RunError or DataError where there is nothing to judge.
+    """
+    if isinstance(target, Run) or (target is not None and is_run(Path(target))):
+        if log is not None or against is not None or columns:
+            raise RunError(
+                f"{target} is a run, which has its own log and data: leave out log, against and columns"
+            )
+        run = target if isinstance(target, Run) else Run(target, allow_code)
+        own = [each for each in run.findings() if each["name"] == "non-finite"]
+        return {"findings": with_pictures([*own, *journal(run).findings()], run)}
+    from duel import foreign
+
+    samples = None if target is None else Path(target)
+    logged = None if log is None else Path(log)
+    records, notes = foreign.records(samples=samples, log=logged, against=against, columns=columns)
+    return {"findings": findings(records), "notes": notes}
+
+
+def with_pictures(found: Sequence[dict[str, Any]], run: Run) -> list[dict[str, Any]]:
+    """The findings, each with the sample grid that is nearest to the last step of its evidence."""
+    grids = run.grids()
+    if not grids:
+        return list(found)
+    pictured = []
+    for each in found:
+        step = max((step for item in each["evidence"] for step in item["steps"]), default=0)
+        nearest = min(grids, key=lambda grid: abs(grid[0] - step))
+        pictured.append({**each, "picture": str(nearest[1])})
+    return pictured

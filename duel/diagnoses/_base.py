@@ -1,0 +1,171 @@
+"""What a diagnosis is: a pure function of a run's records that gives a finding or nothing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import median
+from typing import Any, Literal
+
+Severity = Literal["info", "warning", "severe"]
+Series = list[tuple[int, float]]
+Event = Mapping[str, Any]
+
+LOOKS = 3  # so many looks in a row must agree before a diagnosis speaks of a state that lasts
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A signal's value at some steps, and the threshold that it is beyond."""
+
+    signal: str
+    value: float | str
+    threshold: float | str
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Changes of the recipe (dotted keys), why, and who says so; `set` may be empty where no field helps."""
+
+    set: dict[str, Any]
+    reason: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong.
+
+    severity     "severe": the run will not become good by going on; "warning": it is held back;
+                 "info": worth knowing
+    confidence   0.5 at the threshold, towards 1 beyond it; no probability
+    explanation  two sentences for somebody who has not seen it before
+    advice       in order of promise
+    """
+
+    severity: Severity
+    confidence: float
+    evidence: tuple[Evidence, ...]
+    explanation: str
+    advice: tuple[Advice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a training has left behind so far; what is not known is empty.
+
+    recipe   the resolved recipe by dotted keys
+    total    steps that it is to make
+    facts    of the data (`duel.signals.facts`)
+    steps, looks, metrics  its events of these kinds, in order
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    total: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    steps: Sequence[Event] = ()
+    looks: Sequence[Event] = ()
+    metrics: Sequence[Event] = ()
+
+    @cached_property
+    def now(self) -> int:
+        """The last step that anything is known of."""
+        return max((events[-1]["step"] for events in (self.steps, self.looks) if events), default=0)
+
+    def logged(self, name: str) -> Series:
+        """A number of the step events: loss_d, d_real, …"""
+        return [(event["step"], event[name]) for event in self.steps if event.get(name) is not None]
+
+    def signal(self, name: str) -> Series:
+        """A signal that is one number; looks without it are left out."""
+        return [(step, value) for step, value in self.table(name) if isinstance(value, int | float)]
+
+    def table(self, name: str) -> list[tuple[int, Any]]:
+        """A signal of any shape: numbers by layer, by class."""
+        found = ((event["step"], event["values"].get(name)) for event in self.looks)
+        return [(step, value) for step, value in found if value is not None]
+
+    def metric(self) -> tuple[str, bool, list[tuple[int, float, float, float]]]:
+        """The first metric: name, whether lower is better, (step, value, low, high) of each evaluation."""
+        if not self.metrics:
+            return "", True, []
+        first = self.metrics[0]
+        mine = [event for event in self.metrics if event["name"] == first["name"]]
+        rows = [(event["step"], event["value"], event["low"], event["high"]) for event in mine]
+        return first["name"], first["better"] == "lower", rows
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """A field of the recipe; `default` where the recipe is not known or has none."""
+        return self.recipe.get(key, default)
+
+    def held_out(self, name: str) -> float | None:
+        """What a signal is for held-out real samples, which no generator is expected to beat."""
+        value: float | None = self.facts.get("held_out", {}).get(name)
+        return value
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator takes labels."""
+        return any("label_effect" in event["values"] for event in self.looks[-1:])
+
+
+class Diagnosis(ABC):
+    """Its options are its thresholds."""
+
+    @abstractmethod
+    def find(self, records: Records) -> Finding | None:
+        """The finding as things stand at the end of the records; None where they do not show it."""
+
+
+def lasting(series: Series, holds: Callable[[float], bool], looks: int = LOOKS) -> Series:
+    """The last `looks` entries, if there are so many and all hold; else nothing."""
+    last = series[-looks:]
+    return last if len(last) == looks and all(holds(value) for _, value in last) else []
+
+
+def evidence(signal: str, series: Series, threshold: float | str) -> Evidence:
+    """The median of a part of a series."""
+    value = median(value for _, value in series)
+    return Evidence(signal, float(f"{value:.4g}"), threshold, tuple(step for step, _ in series))
+
+
+def confidence(value: float, threshold: float) -> float:
+    """How far beyond its threshold a positive value is, above or below: 0.5 at it, 0.75 at three times."""
+    whole = abs(value) + abs(threshold)
+    return round(0.5 + 0.5 * abs(value - threshold) / whole, 3) if whole else 0.5
+
+
+def times(records: Records, key: str, factor: float) -> dict[str, Any]:
+    """A change that multiplies a number of the recipe; empty where it is none (a schedule, or unknown)."""
+    value = records.setting(key)
+    return {key: float(f"{value * factor:.3g}")} if isinstance(value, int | float) else {}
+
+
+def network(records: Records, name: str) -> dict[str, Any]:
+    """A change to another network of the same size."""
+    sizes = {key: records.setting(key) for key in ("network.width", "network.hidden")}
+    return {"network.name": name, **{key: size for key, size in sizes.items() if size is not None}}
+
+
+def no_batch_norm(records: Records) -> dict[str, Any]:
+    """A change that takes batch norm out of the discriminator, where it has it: penalties need that."""
+    key = "network.discriminator_norm"
+    return {key: "none"} if records.setting(key) == "batch" else {}
+
+
+def rates(records: Records, generator: float, discriminator: float) -> dict[str, Any]:
+    """A change that multiplies both learning rates; a schedule is replaced by its first value times that."""
+    found = {}
+    for player, factor in (("generator", generator), ("discriminator", discriminator)):
+        if factor == 1:
+            continue
+        key = f"optimizer.{player}.lr"
+        value = records.setting(key)
+        if value is None:
+            value = (records.setting(f"{key}.values") or [None])[0]
+        if value is not None:
+            found[key] = float(f"{value * factor:.3g}")
+    return found

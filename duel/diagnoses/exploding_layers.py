@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence, rates
+from duel.options import options
+
+
+@options
+class ExplodingLayers(Diagnosis):
+    """Gradients grow from layer to layer, or whole layers are dead or saturated.
+
+    Glorot, Bengio 2010; He et al. 2015 (arXiv:1502.01852).
+
+    gradient  norm of a player's gradient, from which on it explodes
+    dead      share of a layer's units whose output never changes
+    """
+
+    gradient: float = 500.0
+    dead: float = 0.6
+
+    def find(self, records: Records) -> Finding | None:
+        looks = records.looks[-LOOKS:]
+        if len(looks) < LOOKS:
+            return None
+        steps = tuple(event["step"] for event in looks)
+        found = []
+        for name in ("gradient_g", "gradient_d"):
+            values = [event["values"].get(name) or 0.0 for event in looks]
+            if min(values) > self.gradient:
+                found.append(Evidence(name, min(values), self.gradient, steps))
+        for layer in looks[-1]["values"].get("dead") or {}:
+            shares = [event["values"]["dead"].get(layer, 0.0) for event in looks]
+            if min(shares) > self.dead:
+                found.append(Evidence(f"dead units of {layer}", min(shares), self.dead, steps))
+        if not found:
+            return None
+        return Finding(
+            severity="severe",
+            confidence=confidence(float(found[0].value), float(found[0].threshold)),
+            evidence=tuple(found),
+            explanation=(
+                "Gradients are so large, or so many units give always the same output, that the layers "
+                "below learn "
+                "nothing sensible. Initial weights or steps were too large for this depth."
+            ),
+            advice=(
+                Advice(
+                    {"network.init_linear": "glorot", "network.init_std": 0.02},
+                    "initial weights that keep each layer's spread",
+                    "Glorot, Bengio 2010",
+                ),
+                Advice(rates(records, 0.1, 0.1), "smaller steps", None),
+                Advice(
+                    {"network.discriminator_norm": "spectral"},
+                    "a norm that bounds each layer",
+                    "Miyato et al. 2018, arXiv:1802.05957",
+                ),
+            ),
+        )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from duel.diagnoses._base import Advice, Diagnosis, Finding, Records, confidence, evidence, lasting
+from duel.options import options
+
+
+@options
+class NothingLearned(Diagnosis):
+    """The samples are still nothing like the data.
+
+    precision  share of the precision of held-out samples that is next to nothing; the same for coverage
+    nearer     by how much the samples must have come nearer to the data since the first look
+    looks      so many looks in a row must agree; severe from half of the budget on
+    """
+
+    precision: float = 0.03
+    nearer: float = 0.1
+    looks: int = 5
+
+    def find(self, records: Records) -> Finding | None:
+        right, whole = records.held_out("precision"), records.held_out("coverage")
+        nearest = records.signal("nearest")
+        if not right or not whole or len(nearest) < self.looks:
+            return None
+        far = lasting(records.signal("precision"), lambda value: value <= self.precision * right, self.looks)
+        none = lasting(records.signal("coverage"), lambda value: value <= self.precision * whole, self.looks)
+        if not far or not none or min(v for _, v in nearest[1:]) < (1 - self.nearer) * nearest[0][1]:
+            return None
+        late = records.total is not None and records.now >= records.total / 2
+        return Finding(
+            severity="severe" if late else "warning",
+            confidence=confidence(far[-1][1], self.precision * right),
+            evidence=(
+                evidence("precision", far, round(self.precision * right, 4)),
+                evidence(
+                    "nearest", nearest[-self.looks :], float(f"{(1 - self.nearer) * nearest[0][1]:.4g}")
+                ),
+            ),
+            explanation=(
+                "The samples are as far from the data as at the first look. The steps are too small, too "
+                "few, or lead "
+                "nowhere."
+            ),
+            advice=(
+                Advice(
+                    {
+                        "optimizer.generator.name": "adam",
+                        "optimizer.generator.lr": 0.001,
+                        "optimizer.generator.beta1": 0.5,
+                        "optimizer.discriminator.name": "adam",
+                        "optimizer.discriminator.lr": 0.001,
+                        "optimizer.discriminator.beta1": 0.5,
+                    },
+                    "rates that small networks learn with",
+                    "our own table, docs/evidence/variants.md",
+                ),
+                Advice(
+                    {"optimizer.generator.lr": 0.0002, "optimizer.discriminator.lr": 0.0002},
+                    "the rates of DCGAN",
+                    "Radford et al. 2016, arXiv:1511.06434",
+                ),
+            ),
+        )

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence
+from duel.options import options
+
+
+@options
+class VanishingLayers(Diagnosis):
+    """The first layers of a network get hardly any gradient.
+
+    Compared are gradients relative to their weights, of a player's first layer and of its largest.
+
+    share  of the largest, below which the first layer stands still
+    """
+
+    share: float = 1e-4
+
+    def find(self, records: Records) -> Finding | None:
+        looks = records.looks[-LOOKS:]
+        if len(looks) < LOOKS:
+            return None
+        shares: dict[str, list[float]] = {}
+        for event in looks:
+            layers = event["values"].get("layer_gradient") or {}
+            for player in ("generator", "discriminator", "encoder"):
+                mine = [
+                    value
+                    for name, value in layers.items()
+                    if name.startswith(f"{player}.") and value is not None
+                ]
+                if len(mine) > 1 and max(mine) > 0:
+                    shares.setdefault(player, []).append(mine[0] / max(mine))
+        steps = tuple(event["step"] for event in looks)
+        found = [
+            Evidence(
+                f"gradient of the {player}'s first layer over its largest",
+                float(f"{max(values):.3g}"),
+                self.share,
+                steps,
+            )
+            for player, values in shares.items()
+            if len(values) == LOOKS and max(values) < self.share
+        ]
+        if not found:
+            return None
+        return Finding(
+            severity="warning",
+            confidence=confidence(float(found[0].value), self.share),
+            evidence=tuple(found),
+            explanation=(
+                "The gradient fades on its way back through the layers, so the first ones do not learn. "
+                "Saturating "
+                "activations or too small initial weights shrink it in every layer."
+            ),
+            advice=(
+                Advice(
+                    {"network.activation": "leaky-relu"},
+                    "an activation that does not saturate",
+                    "Glorot et al. 2011",
+                ),
+                Advice(
+                    {"network.generator_norm": "batch"},
+                    "batch norm keeps each layer's spread",
+                    "Ioffe, Szegedy 2015, arXiv:1502.03167",
+                ),
+                Advice(
+                    {"network.init_linear": "orthogonal"},
+                    "initial weights that pass gradients on",
+                    "Saxe et al. 2014, arXiv:1312.6120",
+                ),
+            ),
+        )
