@@ -163,6 +163,8 @@ class Checkerboard(Dcgan):
     """Transposed convolutions with kernel 3 and stride 2, which cover every second pixel more often."""
 
     def _convolution(self, inputs: int, outputs: int, bias: bool) -> nn.Conv2d | nn.ConvTranspose2d:
+        if self.upscale != "transposed":
+            return super()._convolution(inputs, outputs, bias)
         return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1, bias=bias)
 
 

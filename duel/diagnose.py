@@ -163,12 +163,12 @@ def diagnose(
         run = target if isinstance(target, Run) else Run(target, allow_code)
         own = [each for each in run.findings() if each["name"] == "non-finite"]
         return {"findings": with_pictures([*own, *journal(run).findings()], run)}
-    from duel import foreign
+    from duel.foreign import records as records_of
 
     samples = None if target is None else Path(target)
     logged = None if log is None else Path(log)
-    records, notes = foreign.records(samples=samples, log=logged, against=against, columns=columns)
-    return {"findings": findings(records), "notes": notes}
+    seen, notes = records_of(samples=samples, log=logged, against=against, columns=columns)
+    return {"findings": findings(seen), "notes": notes}
 
 
 def with_pictures(found: Sequence[dict[str, Any]], run: Run) -> list[dict[str, Any]]:

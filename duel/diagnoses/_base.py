@@ -144,6 +144,22 @@ def times(records: Records, key: str, factor: float) -> dict[str, Any]:
     return {key: float(f"{value * factor:.3g}")} if isinstance(value, int | float) else {}
 
 
+def adam(records: Records) -> tuple[Advice, ...]:
+    """Adam for both players, where one has another optimizer."""
+    players = ("generator", "discriminator")
+    if all(records.setting(f"optimizer.{player}.name") == "adam" for player in players):
+        return ()
+    settings = (("name", "adam"), ("lr", 0.0002), ("beta1", 0.5))
+    changes = {f"optimizer.{player}.{key}": value for player in players for key, value in settings}
+    return (
+        Advice(
+            changes,
+            "Adam copes with gradients of very different size, where other optimizers collapse",
+            "Kingma, Ba 2014, arXiv:1412.6980; Hoeckler 2021, section 5.1",
+        ),
+    )
+
+
 def network(records: Records, name: str) -> dict[str, Any]:
     """A change to another network of the same size."""
     sizes = {key: records.setting(key) for key in ("network.width", "network.hidden")}

@@ -5,6 +5,7 @@ from duel.diagnoses._base import (
     Diagnosis,
     Finding,
     Records,
+    adam,
     confidence,
     evidence,
     lasting,
@@ -41,6 +42,7 @@ class DiscriminatorTooStrong(Diagnosis):
             return None
         bounded = bool(records.setting("penalties.r1.weight"))
         advice = [
+            *adam(records),
             Advice(
                 rates(records, 1.0, 0.1),
                 "a slower discriminator stays within the generator's reach",
@@ -72,7 +74,7 @@ class DiscriminatorTooStrong(Diagnosis):
                 "passes back is of "
                 "no use."
             ),
-            advice=tuple(advice[:3] if bounded else advice),
+            advice=tuple(advice[:-1] if bounded else advice),
         )
 
 

@@ -5,6 +5,7 @@ from duel.diagnoses._base import (
     Diagnosis,
     Finding,
     Records,
+    adam,
     confidence,
     evidence,
     lasting,
@@ -29,13 +30,8 @@ class ModeCollapse(Diagnosis):
         low = lasting(records.signal("diversity"), lambda value: value < self.diversity)
         if not low:
             return None
-        adam = {
-            f"optimizer.{player}.{key}": value
-            for player in ("generator", "discriminator")
-            for key, value in (("name", "adam"), ("lr", 0.0002), ("beta1", 0.5))
-        }
-        already = records.setting("optimizer.generator.name") == "adam"
-        advice = [
+        advice = (
+            *adam(records),
             Advice(
                 rates(records, 1.0, 0.25),
                 "a discriminator that has won gives the generator no direction; a slower one leaves it some",
@@ -46,16 +42,7 @@ class ModeCollapse(Diagnosis):
                 "comparing each sample with a real one, with R1 and R2, has no collapsed equilibrium",
                 "Huang et al. 2024, arXiv:2501.05441 (R3GAN)",
             ),
-        ]
-        if not already:
-            advice.insert(
-                0,
-                Advice(
-                    adam,
-                    "Adam copes with gradients of very different size; SGD collapses here",
-                    "Kingma, Ba 2014, arXiv:1412.6980; Hoeckler 2021, section 5.1",
-                ),
-            )
+        )
         return Finding(
             severity="severe",
             confidence=confidence(low[-1][1], self.diversity),
@@ -66,5 +53,5 @@ class ModeCollapse(Diagnosis):
                 "discriminator lets pass (or is stuck), and nothing in the game pulls the samples apart "
                 "again."
             ),
-            advice=tuple(advice),
+            advice=advice,
         )

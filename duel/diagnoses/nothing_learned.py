@@ -24,7 +24,8 @@ class NothingLearned(Diagnosis):
             return None
         far = lasting(records.signal("precision"), lambda value: value <= self.precision * right, self.looks)
         none = lasting(records.signal("coverage"), lambda value: value <= self.precision * whole, self.looks)
-        if not far or not none or min(v for _, v in nearest[1:]) < (1 - self.nearer) * nearest[0][1]:
+        moments = len({step for step, _ in nearest}) > 1  # samples of another program may be of one moment
+        if not far or not none or (moments and self._comes_nearer([value for _, value in nearest])):
             return None
         late = records.total is not None and records.now >= records.total / 2
         return Finding(
@@ -32,14 +33,12 @@ class NothingLearned(Diagnosis):
             confidence=confidence(far[-1][1], self.precision * right),
             evidence=(
                 evidence("precision", far, round(self.precision * right, 4)),
-                evidence(
-                    "nearest", nearest[-self.looks :], float(f"{(1 - self.nearer) * nearest[0][1]:.4g}")
-                ),
+                evidence("nearest", nearest[-self.looks :], 1.0),
             ),
             explanation=(
-                "The samples are as far from the data as at the first look. The steps are too small, too "
-                "few, or lead "
-                "nowhere."
+                "The samples are nothing like the data"
+                + (", and hardly nearer to them than at the first look. " if moments else ". ")
+                + "The steps are too small, too few, or lead nowhere."
             ),
             advice=(
                 Advice(
@@ -61,3 +60,7 @@ class NothingLearned(Diagnosis):
                 ),
             ),
         )
+
+    def _comes_nearer(self, nearest: list[float]) -> bool:
+        """Whether any later look is nearer to the data than the first one."""
+        return min(nearest[1:]) < (1 - self.nearer) * nearest[0]

@@ -27,7 +27,8 @@ class PastItsBest(Diagnosis):
         step, value, low, high = rows[best]
         worse = [row for row in after[-self.since :] if (row[2] > high if lower else row[3] < low)]
         last = min((row[1] for row in after[-self.since :]), key=lambda each: sign * each)
-        ratio = last / value if lower else value / max(last, 1e-12)
+        ratio = last / max(value, 1e-12) if lower else value / max(last, 1e-12)
+        bound = self.times * value if lower else value / self.times
         if len(worse) < self.since or not ratio > self.times:
             return None
         return Finding(
@@ -35,7 +36,7 @@ class PastItsBest(Diagnosis):
             confidence=confidence(ratio, self.times),
             evidence=(
                 Evidence(
-                    name, float(f"{last:.4g}"), float(f"{value:.4g}"), (step, *(row[0] for row in worse))
+                    name, float(f"{last:.4g}"), float(f"{bound:.4g}"), (step, *(row[0] for row in worse))
                 ),
             ),
             explanation=(
@@ -50,6 +51,6 @@ class PastItsBest(Diagnosis):
                     "an average over the steps wanders less",
                     "Yazıcı et al. 2018, arXiv:1806.04498",
                 ),
-                Advice({"steps": step, "epochs": None}, "so long was it getting better", None),
+                Advice({"steps": step}, "so long was it getting better", None),
             ),
         )
