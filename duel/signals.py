@@ -195,6 +195,7 @@ class Reference:
     spacing   median distance of a real sample to the nearest training sample: of held-out ones, or of
               training samples to others, whichever is less (held-out ones may be of another kind); NaN if all
               are copies
+    class_distances  mean distance of two training samples of each class; None for a class of few
     """
 
     train: np.ndarray
@@ -205,6 +206,7 @@ class Reference:
     distance: float
     radii: np.ndarray
     spacing: float
+    class_distances: tuple[float | None, ...]
 
     @classmethod
     def of(
@@ -227,6 +229,7 @@ class Reference:
             near=near,
             distance=distance,
             radii=np.sort(among, 1)[:, min(_NEIGHBOURS, len(among) - 1)],
+            class_distances=_class_distances(references, labels),
             spacing=min((each for each in spacings if each > _SAME * distance), default=math.nan),
         )
 
@@ -283,11 +286,9 @@ class Reference:
         return float((apart <= self.radii).any(1).mean())
 
     def _class_diversity(self, drawn: np.ndarray, of_class: np.ndarray, label: int) -> float | None:
-        assert self.labels is not None
-        mine, real = drawn[of_class == label], self.train[self.labels == label][:_COUNT]
-        if min(len(mine), len(real)) < _FEWEST:
+        mine, whole = drawn[of_class == label], self.class_distances[label]
+        if len(mine) < _FEWEST or whole is None:
             return None
-        whole = mean_off_diagonal(distances(real, real))
         return mean_off_diagonal(distances(mine, mine)) / whole if whole else None
 
 
@@ -336,6 +337,14 @@ def mean_off_diagonal(square: np.ndarray) -> float:
 def nearest_other(square: np.ndarray) -> np.ndarray:
     """Each row's smallest distance to another row."""
     return np.asarray((square + np.diag(np.full(len(square), np.inf, square.dtype))).min(1))
+
+
+def _class_distances(rows: np.ndarray, labels: np.ndarray | None) -> tuple[float | None, ...]:
+    """The mean distance of two rows of each class; None where there are too few."""
+    if labels is None:
+        return ()
+    classes = [rows[labels == label][:_COUNT] for label in range(int(labels.max()) + 1)]
+    return tuple(mean_off_diagonal(distances(own, own)) if len(own) >= _FEWEST else None for own in classes)
 
 
 def _nearest_others(first: np.ndarray, whole: np.ndarray) -> np.ndarray:
