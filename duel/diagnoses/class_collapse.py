@@ -64,16 +64,7 @@ class ClassCollapse(Diagnosis):
                 "within a class."
             ),
             advice=(
-                Advice(
-                    {"network.condition": "projection"},
-                    "labels that act in every layer leave room for variety within a class",
-                    "Miyato, Koyama 2018, arXiv:1802.05637",
-                ),
-                Advice(
-                    {"game.name": "conditional"},
-                    "asking for every class in every batch keeps each of them in the game",
-                    "Mirza, Osindero 2014, arXiv:1411.1784",
-                ),
+                _labels_everywhere() if records.conditional else _labels(),
                 Advice(rates(records, 0.5, 1.0), "a slower generator", None),
             ),
         )
@@ -106,6 +97,22 @@ class ClassCollapse(Diagnosis):
             for label, count in enumerate(counts)
             if all(share[label] < self.missing * count / whole for share in shares) and count * 20 > whole
         ]
+
+
+def _labels_everywhere() -> Advice:
+    return Advice(
+        {"network.condition": "projection"},
+        "labels that act in every layer leave room for variety within a class",
+        "Miyato, Koyama 2018, arXiv:1802.05637",
+    )
+
+
+def _labels() -> Advice:
+    return Advice(
+        {"game.name": "conditional"},
+        "asking for every class in every batch keeps each of them in the game",
+        "Mirza, Osindero 2014, arXiv:1411.1784",
+    )
 
 
 def _names(labels: list[int]) -> str:

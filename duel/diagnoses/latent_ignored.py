@@ -13,6 +13,14 @@ from duel.diagnoses._base import (
 )
 from duel.options import options
 
+_LABELS = (
+    Advice(
+        {"network.condition": "projection"},
+        "labels in batch norm leave the first layer to the latent vector",
+        "Miyato, Koyama 2018, arXiv:1802.05637",
+    ),
+)
+
 
 @options
 class LatentIgnored(Diagnosis):
@@ -43,11 +51,7 @@ class LatentIgnored(Diagnosis):
             ),
             advice=(
                 Advice(network(records, "dcgan"), "networks of the catalog pass the latent vector on", None),
-                Advice(
-                    {"network.condition": "projection"},
-                    "labels in batch norm leave the first layer to the latent vector",
-                    "Miyato, Koyama 2018, arXiv:1802.05637",
-                ),
+                *(_LABELS if records.conditional else ()),
                 Advice(
                     rates(records, 0.5, 0.5),
                     "a generator whose first layer has saturated may come back at lower rates",
