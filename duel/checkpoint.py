@@ -36,8 +36,18 @@ _FORMAT = 1
 Groups = Mapping[str, Mapping[str, Any]]  # file stem → name → tensor or array
 
 
-class _Damaged(CheckpointError):
+class Damaged(CheckpointError):
     """The content is proved to be another than the one that was saved."""
+
+
+class Unfit(CheckpointError):
+    """Tensors that these networks cannot take; `reason` says the first that does not fit."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the checkpoint's {name} does not fit the run's recipe.toml ({reason}): was that file edited?"
+        )
 
 
 def folder_name(step: int) -> str:
@@ -101,7 +111,7 @@ def damage(place: Path) -> str | None:
     """
     try:
         _verified(place)
-    except _Damaged as error:
+    except Damaged as error:
         return str(error)
     return None
 
@@ -160,16 +170,16 @@ def _verified(place: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     try:
         written = (place / _MANIFEST).read_bytes()
         if _seal(written[:-_SEAL_LENGTH]) != written[-_SEAL_LENGTH:]:
-            raise _Damaged(f"the checkpoint {place} is damaged: its manifest does not match its checksum")
+            raise Damaged(f"the checkpoint {place} is damaged: its manifest does not match its checksum")
         manifest = _of_this_format(place / _MANIFEST, written)
         files = {name: _checked(_inside(place, name), entry) for name, entry in manifest["files"].items()}
         return files, _of_this_format(place / _STATE, files[_STATE])
     except _NOT_THERE as error:
-        raise _Damaged(f"the checkpoint {place} cannot be read: {error}") from error
+        raise Damaged(f"the checkpoint {place} cannot be read: {error}") from error
     except OSError as error:
         raise _unread(place, error) from error
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise _Damaged(f"the checkpoint {place} cannot be read: {error}") from error
+        raise Damaged(f"the checkpoint {place} cannot be read: {error}") from error
 
 
 def _unread(place: Path, error: OSError) -> CheckpointError:
@@ -191,16 +201,16 @@ def _of_this_format(file: Path, content: bytes) -> dict[str, Any]:
 def _inside(place: Path, name: str) -> Path:
     """A file of the checkpoint by its bare name: a manifest from a stranger names nothing else."""
     if name != Path(name).name or name in ("", ".", ".."):
-        raise _Damaged(f"the manifest of {place} names {name!r}, which lies outside the checkpoint")
+        raise Damaged(f"the manifest of {place} names {name!r}, which lies outside the checkpoint")
     return place / name
 
 
 def _checked(path: Path, entry: dict[str, Any]) -> bytes:
     if path.stat().st_size != entry["bytes"]:
-        raise _Damaged(f"the checkpoint is damaged: {path} has another size than its manifest says")
+        raise Damaged(f"the checkpoint is damaged: {path} has another size than its manifest says")
     content = path.read_bytes()
     if io.sha256(content) != entry["sha256"]:
-        raise _Damaged(f"the checkpoint is damaged: {path} does not match its checksum")
+        raise Damaged(f"the checkpoint is damaged: {path} does not match its checksum")
     return content
 
 
@@ -282,7 +292,4 @@ def restore_module(module: Module, name: str, tensors: Groups) -> None:
         raise CheckpointError(f"the checkpoint has no {name}: it is another recipe's") from error
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        reason = first[0].strip().rstrip(".")
-        raise CheckpointError(
-            f"the checkpoint's {name} does not fit the run's recipe.toml ({reason}): was that file edited?"
-        ) from error
+        raise Unfit(name, first[0].strip().rstrip(".")) from error

@@ -315,6 +315,8 @@ def evaluate(
         or [name for name in (*(names or ()), features or "", against or "") if ":" in name],
     )
     print(json.dumps(result, indent=2) if as_json else display.evaluation_text(result))
+    for warning in result.get("warnings", []):
+        print(f"duel: {display.printable(warning)}", file=sys.stderr)
 
 
 def _which(checkpoint: str) -> str | int:
@@ -481,8 +483,9 @@ def runs_(
     from duel import display, runs
 
     for name in delete or []:
-        if not yes and not typer.confirm(f"remove {folder / name} for good?"):
-            raise InputError(f"{folder / name} was kept: nobody said yes")
+        path = runs.chosen(folder, name)
+        if not yes and not typer.confirm(f"remove {path} for good?"):
+            raise InputError(f"{path} was kept: nobody said yes")
         print(f"removed {runs.delete(folder, name)}")
     found = runs.listed(folder)
     if as_json:

@@ -109,10 +109,15 @@ def start_line(event: Event) -> str:
     """About how long, how much memory and disk."""
     cost = event["estimate"]
     threads = f"{event['threads']} thread{'s' * (event['threads'] != 1)}"
-    left = event["steps"] - event["step"]
+    left = f"{event['steps'] - event['step']} steps"
+    if event["step"]:
+        left = f"from step {event['step']} of {event['steps']}: {left}"
+    elif "init_from" in event:
+        left = f"from the weights of {event['init_from']['run']}, step {event['init_from']['step']}: {left}"
+    samples = "images" if event["kind"] == "image" else "samples"
     return (
-        f"{event['recipe']} on {event['data']} ({event['train_size']} images, {event['device']}, {threads}): "
-        f"{left} steps, about {duration(cost['seconds'])}, "
+        f"{event['recipe']} on {event['data']} ({event['train_size']} training {samples}, {event['device']}, "
+        f"{threads}): {left}, about {duration(cost['seconds'])}, "
         f"{size(cost['memory_bytes'])} of memory, {size(cost['disk_bytes'])} of disk, in {event['run']}"
     )
 
@@ -175,7 +180,7 @@ def finding_text(finding: Mapping[str, Any], numbers: Mapping[int, int] | None =
     lines = [f"{finding['severity'].upper()} {finding['name']}{where}: {finding['explanation']}"]
     for each in finding["evidence"]:
         steps = each["steps"]
-        when = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+        when = f"step {steps[0]}" if len(set(steps)) == 1 else f"steps {steps[0]} to {steps[-1]}"
         lines.append(f"  seen   {each['signal']} {each['value']}, threshold {each['threshold']} ({when})")
     for position, each in enumerate(finding["advice"]):
         number = f"[{numbers[position]}] " if numbers and position in numbers else ""

@@ -50,14 +50,18 @@ class NonFiniteError(DuelError):
     """A loss, gradient or weight became NaN or infinite during training.
 
     signal  the loss or tensor that was looked at, and its value; tensor: the first one that is no number
+    step    when it was noticed; looked: how that came, ("every 10 steps")
     """
 
-    def __init__(self, signal: str, value: float, step: int, tensor: "str | None") -> None:
+    def __init__(
+        self, signal: str, value: float, step: int, tensor: "str | None", looked: "str | None" = None
+    ) -> None:
         self.signal, self.value, self.step, self.tensor = signal, value, step, tensor
         what = f"{signal} is not finite" if signal == tensor else f"{signal} is {value}"
-        where = f" (as is {tensor})" if tensor and signal != tensor else ""
+        also = f" (as is {tensor})" if tensor and signal != tensor else ""
+        when = f"at step {step}" if looked is None else f"noticed at step {step} (looked at {looked})"
         super().__init__(
-            f"{what} at step {step}{where}: the training has diverged; lower optimizer.discriminator.lr and "
+            f"{what}{also}, {when}: the training has diverged; lower optimizer.discriminator.lr and "
             "optimizer.generator.lr"
         )
 

@@ -20,12 +20,12 @@ from duel import catalog, pictures, streams
 from duel import recipe as recipes
 from duel.classifier import Trainer
 from duel.datasets._base import Data, Spec, Split, SplitName
-from duel.errors import DataError, InputError, MetricError, one_of
+from duel.errors import DataError, InputError, MetricError, RunError, one_of
 from duel.export import class_folders
 from duel.features._base import Extractor
 from duel.metrics._autoencoder import Autoencoder
 from duel.metrics._base import CONFIDENCE, Context, Metric, Need, Side, Value
-from duel.run import Run, Weights, inner, is_run
+from duel.run import Run, Weights, as_checkpoint, inner, is_run
 
 if TYPE_CHECKING:
     from duel.networks._base import Networks
@@ -101,7 +101,8 @@ def evaluate(
     changes     options of the data by dotted key, {"data.batches": [1]}
 
     Returns `{"metrics": {NAME: {"value", "low", "high", "better", …}}, "provenance": {…}}`; for a run it is
-    also appended to metrics.jsonl. Raises MetricError, DataError or RunError.
+    also appended to metrics.jsonl; where that cannot be, "warnings" holds a sentence that says so. Raises
+    MetricError, DataError or RunError.
     """
     run = _as_run(target, allow_code)
     data = _reference(run, against, changes, allow_code)
@@ -110,7 +111,11 @@ def evaluate(
     evaluator = Evaluator(data, metrics, features, split, seed, allow_code, conditional)
     result = evaluator.measure(source, samples, floor)
     if run is not None:
-        run.record_metrics({"step": source.checkpoint, **result})
+        try:
+            run.record_metrics({"step": source.checkpoint, **result})
+        except OSError as error:  # a disk that is full, or only read: the numbers are there all the same
+            where, why = run.path / "metrics.jsonl", error.strerror or error
+            result["warnings"] = [f"the numbers could not be recorded in {where} ({why})"]
     return result
 
 
@@ -424,6 +429,8 @@ def _as_run(target: str | Path | Run, allow_code: bool | Collection[str]) -> Run
     path = Path(target)
     if not path.is_dir():
         raise InputError(f"{target} is neither a run nor a folder of images")
+    if (told := as_checkpoint(path)) is not None:
+        raise RunError(told)
     return Run(path, allow_code) if is_run(path) else None
 
 

@@ -144,7 +144,9 @@ def _refuse_nonfinite(engine: Engine, recipe: Recipe, now: Training, numbers: di
         value = float(numbers[name])
         if not math.isfinite(value):
             tensor = _first_nonfinite(engine.contents(recipe, now)[0])
-            raise NonFiniteError(name, value, now.step, tensor)
+            every = recipe.log.every
+            looked = None if every == 1 else f"every {every} steps, log.every"
+            raise NonFiniteError(name, value, now.step, tensor, looked)
 
 
 def _first_nonfinite(tensors: checkpoint.Groups) -> str | None:
@@ -203,7 +205,7 @@ def write(recipe: Recipe, now: Training, folder: Path) -> Path:
     tensors, own = engine_of(recipe).contents(recipe, now)
     sick = _first_nonfinite(tensors)
     if sick is not None:
-        raise NonFiniteError(sick, math.nan, now.step, sick)
+        raise NonFiniteError(sick, math.nan, now.step, sick, "before each checkpoint")
     state = {
         "images": now.batches.position,
         "updates_d": now.updates_d,

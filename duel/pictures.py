@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -85,6 +87,15 @@ def film_strip(frames: Sequence[tuple[int, Image.Image]]) -> Image.Image:
         strip.paste(frame.convert("RGB"), (number * width, 16))
         draw.text((number * width + 4, 2), str(step) if number else f"step {step}", fill="black")
     return strip
+
+
+def opened(path: Path) -> Image.Image | None:
+    """The picture in a file, in RGB; None where it is broken."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
 
 
 def first_tiles(image: Image.Image, spec: Spec, rows: int) -> Image.Image:

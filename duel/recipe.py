@@ -315,7 +315,7 @@ _AT_MOST = {"sample.count": 1024, "threads": 256}
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
     "log.every", "signals.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
-    "evaluate.patience", "on_nonfinite", "max_rollbacks",
+    "evaluate.patience", "on_nonfinite", "max_rollbacks", "data.path",
 )  # fmt: skip
 
 
@@ -707,14 +707,22 @@ def _counts(numbers: Schedule) -> bool:
 
 
 def on_this_machine(recipe: Recipe) -> Recipe:
-    """The recipe with device and threads settled. RecipeError where "cuda" is asked for and missing."""
+    """The recipe with device and threads settled. RecipeError where "cuda" is asked for and missing.
+
+    Threads: all cores, or as many as OMP_NUM_THREADS says ("4", or "4,2" for nested ones) where that is
+    fewer.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    cores = len(os.sched_getaffinity(0))
+    limit = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+    threads = recipe.threads or min(limit or cores, cores)
     if recipe.engine == "scratch":
         if recipe.device == "cuda":
             raise RecipeError(
                 "device is 'cuda', but the from-scratch engine computes on the CPU: use device=cpu or "
                 "engine=torch"
             )
-        return replace(recipe, device="cpu", threads=recipe.threads or len(os.sched_getaffinity(0)))
+        return replace(recipe, device="cpu", threads=threads)
     import torch
 
     device = recipe.device
@@ -724,7 +732,7 @@ def on_this_machine(recipe: Recipe) -> Recipe:
         raise RecipeError(
             "device is 'cuda', but torch finds no CUDA device here: use device=auto or device=cpu"
         )
-    return replace(recipe, device=device, threads=recipe.threads or len(os.sched_getaffinity(0)))
+    return replace(recipe, device=device, threads=threads)
 
 
 # ---------------------------------------------------------------- writing and comparing

@@ -2,7 +2,8 @@
 
 recipe.toml       the resolved recipe
 provenance.json   versions, machine, command, seed, data fingerprint and what the samples are
-run.json          state ("running", or the end's reason), total steps, last and best checkpoint
+run.json          state ("running", the end's reason, or "failed"), total steps, last and best checkpoint,
+                  recipes: checksums of what recipe.toml may say
 events.jsonl      everything that happened, one JSON object a line
 metrics.jsonl     every evaluation's result with its provenance
 findings.json     what went wrong, with evidence and advice
@@ -22,6 +23,7 @@ import platform
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from duel import checkpoint, io
 from duel.datasets._base import Data, Spec
 from duel.errors import CheckpointError, RunError, one_of
-from duel.recipe import Recipe, read, resolve, to_toml
+from duel.recipe import FREE_ON_RESUME, Recipe, flatten, read, resolve, to_toml
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +58,8 @@ class Run:
         self._allow_code = allow_code
         if not self._recipe_file.is_file():
             raise RunError(
-                f"{path} is not a run: it has no recipe.toml; `duel train … --out {path}` makes one"
+                as_checkpoint(self.path)
+                or f"{path} is not a run: it has no recipe.toml; `duel train … --out {path}` makes one"
             )
 
     def __repr__(self) -> str:
@@ -142,9 +145,33 @@ class Run:
         """The SHA-256 of a checkpoint's manifest, which stands for all of its files."""
         return checkpoint.digest(self.checkpoints_folder / checkpoint.folder_name(step))
 
-    def load_checkpoint(self, which: str | int = "last") -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        """The tensors by network and the state of a checkpoint (`duel.checkpoint.load`)."""
-        return checkpoint.load(self.checkpoints_folder / checkpoint.folder_name(self.checkpoint_step(which)))
+    def load_checkpoint(
+        self, which: str | int = "last", *, choice: bool = True
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """The tensors by network and the state of a checkpoint (`duel.checkpoint.load`).
+
+        choice: whether the user could have named another one, which the error then offers
+        """
+        step = self.checkpoint_step(which)
+        try:
+            return checkpoint.load(self.checkpoints_folder / checkpoint.folder_name(step))
+        except checkpoint.Damaged as error:
+            raise checkpoint.Damaged(f"{error}; {self._in_place_of(step, choice)}") from error
+
+    def _in_place_of(self, step: int, choice: bool) -> str:
+        """What to do about a damaged checkpoint."""
+        others = reversed(checkpoint.steps(self.checkpoints_folder))
+        whole = next((other for other in others if other != step and self._is_whole(other)), None)
+        if whole is None:
+            return f"{self.path} has no other whole checkpoint: copy the run again from where it came"
+        named = f"give --checkpoint {whole}, or " if choice else ""
+        mend = f"`duel train --resume {self.path}` sets aside what is damaged and goes on from whole ones"
+        return f"step {whole} is whole: {named}{mend}"
+
+    def _is_whole(self, step: int) -> bool:
+        with contextlib.suppress(CheckpointError):
+            return checkpoint.damage(self.checkpoints_folder / checkpoint.folder_name(step)) is None
+        return False
 
     # ------------------------------------------------------------ sampling
 
@@ -422,9 +449,22 @@ class Run:
         """Remove all but the last `keep` checkpoints and the best."""
         checkpoint.prune(self.checkpoints_folder, keep, self.state["best"])
 
-    def write_recipe(self, recipe: Recipe) -> None:
-        """Replace the stored recipe: what may change on resume has changed."""
-        io.write_atomic(self._recipe_file, to_toml(recipe).encode())
+    def write_recipe(self, recipe: Recipe, **changes: Any) -> None:
+        """Replace the stored recipe, since what may change on resume has changed; and change run.json."""
+        text = to_toml(recipe)
+        # Both are known until the file is there: a process that is killed in between edits nothing.
+        known = [_recipe_digest(self._recipe_file.read_text("utf-8")), _recipe_digest(text)]
+        self.update_state(**changes, recipes=list(dict.fromkeys(known)))
+        io.write_atomic(self._recipe_file, text.encode())
+
+    def refuse_edited(self) -> None:
+        """RunError where recipe.toml is not what was written; that of older versions is not known."""
+        known = self.state.get("recipes")
+        if known is not None and _recipe_digest(self._recipe_file.read_text("utf-8")) not in known:
+            raise RunError(
+                f"{self._recipe_file} was edited after the run had begun, which cannot be taken up so: undo "
+                f"that, or begin a new run with it: duel train {self._recipe_file} --out NEW"
+            )
 
     def write_picture(self, name: str, content: bytes) -> Path:
         """Write one of the run's pictures: "samples/real.png", "film.png", …"""
@@ -469,21 +509,20 @@ class Lock:
     RunError naming the holder where another process (or another session of this one) trains there.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock of the run folder `path`."""
+    def __init__(self, path: Path, new: bool = False) -> None:
+        """Take the lock of the run folder `path`; of a new run, whose place was free to choose, or an old."""
         self._descriptor: int | None = None
         try:
             descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise _not_writable(path, error) from error
+            raise _not_writable(path, error, new) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
             os.close(descriptor)
-            raise RunError(
-                f"{path} is being trained by {holder}: wait for it, stop it, or choose another --out"
-            ) from None
+            choices = "wait for it, stop it, or choose another --out" if new else "wait for it, or stop it"
+            raise RunError(f"{path} is being trained by {holder}: {choices}") from None
         self._descriptor = descriptor
 
     def sign(self) -> None:
@@ -514,8 +553,39 @@ def held(path: Path) -> bool:
     return False
 
 
-def _not_writable(path: Path, error: OSError) -> RunError:
-    return RunError(f"the run folder {path} cannot be written ({error.strerror}): choose another --out")
+def _not_writable(path: Path, error: OSError, new: bool = True) -> RunError:
+    other = "choose another --out" if new else "make it writable, or work on a copy elsewhere"
+    return RunError(f"the run folder {path} cannot be written ({error.strerror}): {other}")
+
+
+def _recipe_digest(text: str) -> str:
+    """The SHA-256 of what a recipe.toml says, but for the fields that may change anyway."""
+    try:
+        said = flatten(tomllib.loads(text))
+    except (ValueError, RecursionError, KeyError, TypeError):  # also lists of tables without a name
+        return "unreadable"
+    fixed = {key: value for key, value in said.items() if key not in FREE_ON_RESUME}
+    return io.sha256(json.dumps(fixed, sort_keys=True, default=str).encode())
+
+
+def as_checkpoint(path: Path) -> str | None:
+    """Where a folder is a checkpoint: of which run, and how to name it; else None."""
+    place = Path(os.path.abspath(path))
+    run = place.parent.parent
+    if not (place.parent.name == "checkpoints" and place.name.isdecimal() and is_run(run)):
+        return None
+    shown = run if path.is_absolute() else os.path.relpath(run)
+    return f"{path} is a checkpoint of {shown}: give {shown} and --checkpoint {int(place.name)}"
+
+
+def weight(path: Path) -> int:
+    """Bytes of all files in a folder; a training may remove some of them meanwhile."""
+    size = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (Path(folder) / name).lstat().st_size
+    return size
 
 
 def _lines(values: list[dict[str, Any]]) -> bytes:
@@ -567,20 +637,22 @@ def create(
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _not_writable(path, error) from error
-    lock = Lock(path)
+    lock = Lock(path, new=True)
     if is_run(path):
         lock.release()
         raise RunError(f"another process has just started a run in {path}: choose another --out")
     try:
         lock.sign()
         _remove_fragments(path)
+        text = to_toml(recipe)
         state = {"state": "running", "steps": steps, "last": None, "best": None}
+        state["recipes"] = [_recipe_digest(text)]
         if first is not None:
             first(path / "checkpoints")
             state["last"] = 0
         io.write_json(path / "provenance.json", {**_provenance(recipe, data, command), **(ancestor or {})})
         io.write_json(path / "run.json", state)
-        io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
+        io.write_atomic(path / "recipe.toml", text.encode())
     except BaseException as error:
         lock.release()
         _remove_fragments(path)

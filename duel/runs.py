@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +15,8 @@ from duel.errors import DuelError, RunError
 class Listed:
     """One run.
 
-    state  "done", "interrupted", "stopped" or "nonfinite" as its end says; "training" while a process
-           holds it; "killed" where it has no end and nobody holds it; "unreadable"
+    state  "done", "interrupted", "stopped" or "nonfinite" as its end says; "failed" where an error ended it;
+           "training" while a process holds it; "killed" where it has no end and nobody holds it; "unreadable"
     step   of its last checkpoint, of `steps`; None where there is none
     size   bytes in its folder
     """
@@ -44,15 +42,24 @@ def listed(folder: Path) -> list[Listed]:
     return [_described(path) for path in sorted(folder.iterdir()) if run.is_run(path)]
 
 
+def chosen(folder: Path, name: str) -> Path:
+    """The run `name` directly beneath the folder. RunError where there is none, or where it is a link."""
+    bare = name.rstrip("/")
+    path = folder / bare
+    if bare and bare == Path(bare).name and path.is_symlink():
+        raise RunError(f"{path} is a link to {path.readlink()}: remove the link by hand, or the run there")
+    if bare != Path(bare).name or not bare or not run.is_run(path):
+        known = ", ".join(each.name for each in listed(folder)) or "none"
+        raise RunError(f"there is no run {name!r} in {folder}: allowed: {known}")
+    return path
+
+
 def delete(folder: Path, name: str) -> Path:
     """Remove the run `name` beneath the folder, all of it.
 
     RunError for what is no run, lies elsewhere, or is being trained.
     """
-    path = folder / name
-    if name != Path(name).name or path.is_symlink() or not run.is_run(path):
-        known = ", ".join(each.name for each in listed(folder)) or "none"
-        raise RunError(f"there is no run {name!r} in {folder}: allowed: {known}")
+    path = chosen(folder, name)
     lock = run.Lock(path)  # refuses where somebody trains there
     try:
         shutil.rmtree(path)
@@ -62,7 +69,7 @@ def delete(folder: Path, name: str) -> Path:
 
 
 def _described(path: Path) -> Listed:
-    size = _size(path)
+    size = run.weight(path)
     try:
         provenance, state = io.read_json(path / "provenance.json"), io.read_json(path / "run.json")
         return Listed(
@@ -83,13 +90,3 @@ def _state(path: Path, written: str) -> str:
     if written != "running":
         return written
     return "training" if run.held(path) else "killed"
-
-
-def _size(path: Path) -> int:
-    """Bytes of its files; a training may remove some of them meanwhile."""
-    size = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += (Path(folder) / name).lstat().st_size
-    return size

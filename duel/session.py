@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource
@@ -23,9 +24,18 @@ from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
 from duel.datasets._scan import shown
+from duel.datasets.folder import Folder
 from duel.diagnose import advice, at_least, changed, diagnose, journal, with_pictures
 from duel.diagnoses._base import Severity
-from duel.errors import CheckpointError, DataError, MetricError, NonFiniteError, RecipeError, RunError
+from duel.errors import (
+    CheckpointError,
+    DataError,
+    DuelError,
+    MetricError,
+    NonFiniteError,
+    RecipeError,
+    RunError,
+)
 from duel.evaluate import Evaluator, metric_events, run_source
 from duel.loop import Event, Training, engine_of, play, resume, write
 from duel.networks._base import Networks
@@ -117,13 +127,18 @@ class Session:
     def _play(self) -> Iterator[Event]:
         began = time.perf_counter()
         try:
-            if self.finished() and self.run.state["state"] != "running":  # a killed run lacks its end
+            # A run that was killed, or that an error ended, lacks its end.
+            if self.finished() and self.run.state["state"] not in ("running", "failed"):
                 return
             for event in self._events_without_time():
                 event["time"] = round(time.perf_counter() - began, 3)
                 self.run.record(event)
                 self._journal.add(event)
                 yield event
+        except Exception:
+            with contextlib.suppress(OSError, DuelError):  # what failed may be the disk
+                self.run.update_state(state="failed")
+            raise
         finally:
             self._lock.release()
 
@@ -131,7 +146,10 @@ class Session:
         now = self._taken_up()
         self.run.update_state(state="running", steps=self.total_steps)
         yield self._start_event(now)
-        warnings = (*self._notes, *self._data.notes, *_skipped_note(self._data), *self._threads_note())
+        warnings = (
+            *self._notes, *self._data.notes, *_skipped_note(self._data), *self._threads_note(),
+            *self._disk_note(),
+        )  # fmt: skip
         for warning in warnings:
             yield {"event": "warning", "step": now.step, "message": warning}
         yield from self._evaluation(now.step)
@@ -156,8 +174,12 @@ class Session:
             if reason == "interrupted" and self._stopped_by:
                 reason, message = "stopped", self._stopped_by
         self._write_findings()
+        drawn, broken = self._pictures()
+        for file in broken:
+            said = f"{file} is no picture any more: it is left out of the film strip"
+            yield {"event": "warning", "step": now.step, "message": said}
         self.run.update_state(state=reason)
-        yield {"event": "end", "step": now.step, "reason": reason, **self._pictures(), **_message(message)}
+        yield {"event": "end", "step": now.step, "reason": reason, **drawn, **_message(message)}
 
     def _taken_up(self) -> Training:
         """The training from the newest checkpoint on; what was logged after it is forgotten."""
@@ -289,6 +311,26 @@ class Session:
             f"this run began with {before} threads and goes on with {threads}: the last digits may differ"
         ]
 
+    def _disk_note(self) -> list[str]:
+        """A warning where the checkpoints that are to be kept will not fit beside what is there."""
+        needed = self._cost["disk_bytes"] - runs.weight(self.run.checkpoints_folder)
+        try:
+            there = os.statvfs(self.run.path)
+        except OSError:
+            return []
+        free = there.f_bavail * there.f_frsize
+        if needed <= free:
+            return []
+        return [
+            f"the checkpoints of {self.run.path} will take about {needed / 1e6:.0f} MB, and "
+            f"{free / 1e6:.0f} MB of the disk are free: make room, or set checkpoint.keep lower"
+        ]
+
+    def _ancestor(self, step: int) -> dict[str, Any]:
+        """Of a run that begins: whose weights it begins with."""
+        found = self.run.provenance.get("init_from") if step == 0 else None
+        return {"init_from": {"run": found["run"], "step": found["step"]}} if found else {}
+
     def _start_event(self, now: Training) -> Event:
         size = len(self._data.splits["train"])
         return {
@@ -298,30 +340,36 @@ class Session:
             "recipe": self.recipe.name,
             "data": self._data.name,
             "train_size": size,
+            "kind": self._data.spec.kind,
             "device": self.recipe.device,
             "threads": self.recipe.threads,
             "run": str(self.run.path),
+            **self._ancestor(now.step),
             "estimate": {
                 **self._cost,
                 "seconds": round(self._cost["seconds"] * (self.total_steps - now.step), 1),
             },
         }
 
-    def _pictures(self) -> dict[str, str]:
-        """The film strip, the curves and where the last grid is."""
+    def _pictures(self) -> tuple[dict[str, str], list[Path]]:
+        """The film strip, the curves and where the last grid is; and the grids that are broken."""
         grids = self.run.grids()
         if not grids:
-            return {}
-        from PIL import Image
-
+            return {}, []
         chosen = [grids[round(i * (len(grids) - 1) / (_FRAMES - 1))] for i in range(_FRAMES)]
-        frames = []
-        for step, file in dict.fromkeys(chosen):
-            with Image.open(file) as image:
-                frames.append((step, pictures.first_tiles(image.convert("RGB"), self._data.spec, rows=8)))
-        film = self.run.write_picture("film.png", pictures.png(pictures.film_strip(frames)))
-        curves = self.run.write_picture("curves.png", pictures.png(pictures.curves(self.run.events("step"))))
-        return {"grid": str(grids[-1][1]), "film": str(film), "curves": str(curves)}
+        images = {grid: pictures.opened(grid[1]) for grid in dict.fromkeys(chosen)}
+        frames = [
+            (step, pictures.first_tiles(image, self._data.spec, rows=8))
+            for (step, _), image in images.items()
+            if image is not None
+        ]
+        named = {"grid": str(grids[-1][1])}
+        if frames:
+            strip = pictures.png(pictures.film_strip(frames))
+            named["film"] = str(self.run.write_picture("film.png", strip))
+        curves = pictures.png(pictures.curves(self.run.events("step")))
+        named["curves"] = str(self.run.write_picture("curves.png", curves))
+        return named, [file for (_, file), image in images.items() if image is None]
 
 
 def train(
@@ -406,12 +454,13 @@ def _grown_from(other: Run, recipe: Recipe, data: Data) -> Training:
     """Step 0 with the weights of another run's last checkpoint. RunError where they do not fit."""
     engine = engine_of(recipe)
     now: Training = engine.start(recipe, data)
-    tensors, _ = other.load_checkpoint("last")
+    tensors, _ = other.load_checkpoint("last", choice=False)
     try:
         engine.adopt(now, tensors)
     except CheckpointError as error:
+        reason = f" ({error.reason})" if isinstance(error, checkpoint.Unfit) else ""
         raise RunError(
-            f"the weights of {other.path} do not fit this recipe's networks ({error}): give the same network "
+            f"the weights of {other.path} do not fit this recipe's networks{reason}: give the same network "
             "and latent.size"
         ) from error
     return now
@@ -448,12 +497,20 @@ def resolve(
     changes: Mapping[str, Any] | None = None,
     allow_code: bool | Collection[str] = False,
 ) -> Recipe:
-    """The recipe with the changes applied and this machine's device and threads filled in."""
+    """The recipe with the changes applied, and this machine's device, threads and place of the data."""
     if isinstance(recipe, Recipe):
         tree, allow_code = recipe.to_tree(), True
     else:
         tree = dict(recipe) if isinstance(recipe, Mapping) else recipes.read(recipe)
-    return recipes.on_this_machine(recipes.resolve(recipes.change(tree, changes or {}), allow_code))
+    return _settled(recipes.resolve(recipes.change(tree, changes or {}), allow_code))
+
+
+def _settled(recipe: Recipe) -> Recipe:
+    """What depends on this machine, and on where it was asked: device, threads, a folder's absolute path."""
+    data = recipe.data
+    if isinstance(data, Folder):
+        recipe = replace(recipe, data=replace(data, path=str(Path(data.path).expanduser().resolve())))
+    return recipes.on_this_machine(recipe)
 
 
 def check(recipe: Recipe) -> Data:
@@ -608,6 +665,7 @@ def _continue_same(
 ) -> Session:
     """Take up the run at `path`, provided that it is one of the wanted recipe (and ancestor)."""
     run = Run(path, allow_code)
+    run.refuse_edited()
     begun = run.provenance.get("init_from", {}).get("run")
     asked = None if init_from is None else str(Path(init_from).resolve())
     if begun != asked:
@@ -656,21 +714,23 @@ def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any], stop_on: Sev
     path = run.path
     lock.sign()
     old = run.recipe
+    run.refuse_edited()
     tree = recipes.change(old.to_tree(), changes)
-    new = recipes.on_this_machine(recipes.resolve(tree, True))
+    new = _settled(recipes.resolve(tree, True))
     found = recipes.differences(old, new)
     refused = {key: values for key, values in found.items() if key not in recipes.FREE_ON_RESUME}
     if refused:
         free = ", ".join(recipes.FREE_ON_RESUME)
         raise RunError(_listed(f"{path} cannot be taken up so: only {free} may change", refused))
-    data = check(new)
-    known = run.provenance["data"]["fingerprint"]
-    if data.fingerprint != known:
-        raise DataError(
-            f"the data of {path} have changed since its start: bring them back, or start a new run"
-        )
+    data = _same_data(run, new)
     total = new.total_steps(len(data.splits["train"]))
     whole, damaged = run.newest_whole()
+    known = run.state["last"]
+    if whole is None and known is not None:
+        raise CheckpointError(
+            f"{path} has no checkpoint, and its run.json names step {known}: bring {run.checkpoints_folder} "
+            "back, or start a new run"
+        )
     last = whole or 0
     if total < last:
         raise RunError(f"{path} is at step {last} already, {total} were asked for: ask for more")
@@ -678,16 +738,34 @@ def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any], stop_on: Sev
     cost = estimate(new, data) if last < total else nothing
     run.sweep()
     checkpoint.set_aside_after(run.checkpoints_folder, whole)
-    run.update_state(last=whole)
-    run.write_recipe(replace(new, name=old.name))
+    run.write_recipe(replace(new, name=old.name), last=whole)
     notes = [f"{reason}; set aside, going on from step {last}" for reason in damaged]
+    if not damaged and last < (known or 0):
+        notes.append(f"checkpoint {known}, which run.json names, is gone: going on from step {last}")
     return Session(new, data, run, lock, cost, notes, stop_on)
+
+
+def _same_data(run: Run, recipe: Recipe) -> Data:
+    """The run's data, wherever they are now. DataError where they are gone, or others."""
+    place = recipe.data.path if isinstance(recipe.data, Folder) else None
+    if place is not None and not Path(place).is_dir():
+        raise DataError(
+            f"the images of {run.path} are no longer in {place}: where they were moved, say so with "
+            f"`duel train --resume {run.path} --set data.path=FOLDER`"
+        )
+    data = check(recipe)
+    if data.fingerprint != run.provenance["data"]["fingerprint"]:
+        which = f"the data of {run.path}" if place is None else f"the data of {run.path}, now in {place},"
+        raise DataError(f"{which} have changed since its start: bring them back, or start a new run")
+    return data
 
 
 def _skipped_note(data: Data) -> list[str]:
     if not data.skipped:
         return []
     file, reason = shown(data.skipped[0][0]), data.skipped[0][1]
+    if len(data.skipped) == 1:
+        return [f"1 file is left out, {file} ({reason}): `duel data check` lists it"]
     return [
         f"{len(data.skipped)} files are left out, {file} among them ({reason}): `duel data check` lists them"
     ]

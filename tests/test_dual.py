@@ -1,5 +1,9 @@
 """Dual numbers: the derivative that comes along is the one that numeric differences give."""
 
+import copy
+import math
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +16,7 @@ from duel.scratch import check_gradient, derivative, dual, gradient
 from duel.scratch.rules import CONSTANT, RULES
 from duel.xp import numpy_functions, torch_functions
 
-ONLY_POSITIVE = {np.power, np.sqrt, np.log, np.log1p}
+ONLY_POSITIVE = {np.power, np.sqrt, np.log, np.log1p, np.log2, np.log10}
 
 
 def drawn(*shape):
@@ -104,10 +108,61 @@ def test_powers_have_finite_derivatives_at_zero(power):
     assert third(np.zeros(2)).tolist() == [6.0 * (power == 3)] * 2
 
 
+def test_an_array_of_exponents_may_hold_a_zero_at_zero():
+    powers = np.arange(4)
+    assert derivative(lambda x: x**powers, np.zeros(4)).tolist() == [0, 1, 0, 0]
+    assert derivative(lambda x: derivative(lambda y: y**powers, x), np.zeros(4)).tolist() == [0, 0, 2, 0]
+
+
+def test_zero_to_a_positive_power_is_flat():
+    x = np.array([0.5, 1.0, 3.0])
+    assert derivative(lambda x: 0.0**x, x).tolist() == [0, 0, 0]
+    assert derivative(lambda x: np.zeros(3) ** x, x).tolist() == [0, 0, 0]
+    bases = np.array([0.0, 2.0])
+    assert np.allclose(derivative(lambda x: bases**x, np.full(2, 3.0)), [0, 8 * math.log(2)], rtol=1e-15)
+
+
+def test_x_to_the_x_falls_infinitely_steeply_at_zero():
+    """Its slope is xˣ (1 + log x)."""
+    with np.errstate(divide="ignore"):
+        found = derivative(lambda x: x**x, np.array([0.0, 0.5, 2.0]))
+    assert np.allclose(found, [-np.inf, 0.5**0.5 * (1 - math.log(2)), 4 * (1 + math.log(2))], rtol=1e-15)
+
+
+def test_the_mixed_derivative_of_a_power_at_the_exponent_zero():
+    """∂²/∂x∂y of x^y is x^(y − 1) (1 + y log x)."""
+    xy = derivative(lambda x: derivative(lambda y: x**y, 0.0), 4.0)
+    yx = derivative(lambda y: derivative(lambda x: x**y, 4.0), 0.0)
+    assert xy == yx == 0.25
+
+
 def test_where_two_arguments_meet_the_slope_is_the_mean_of_both_sides():
     assert gradient(lambda x: np.maximum(x, 1.0), 1.0) == 0.5
     assert gradient(lambda x: np.maximum(x, x), 1.0) == 1
     assert gradient(np.abs, 0.0) == 0
+
+
+@pytest.mark.parametrize("extreme", [np.max, np.min, np.amax, np.amin])
+def test_where_several_are_extreme_each_has_the_same_share(extreme):
+    assert gradient(extreme, np.array([2.0, 2.0])).tolist() == [0.5, 0.5]
+    assert gradient(extreme, np.array([2.0, 2.0, 2.0, 2.0])).tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize("extreme", [np.max, np.min])
+def test_an_extreme_among_infinities_and_nans(extreme):
+    assert gradient(extreme, np.array([np.inf, 1.0, -np.inf])).sum() == 1
+    assert gradient(extreme, np.array([1.0, np.nan, 2.0])).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("function", [np.linalg.norm, np.std])
+def test_the_tip_of_a_cone_has_the_mean_of_both_sides_as_slope(function):
+    assert gradient(function, np.zeros(3)).tolist() == [0, 0, 0]
+
+
+def test_a_product_with_zeros():
+    assert gradient(np.prod, np.array([2.0, 0.0, 3.0])).tolist() == [0, 6, 0]
+    assert gradient(np.prod, np.array([2.0, 0.0, 0.0])).tolist() == [0, 0, 0]
+    assert derivative(np.prod, np.zeros(0)) == 0
 
 
 # ---------------------------------------------------------------- every function of arrays
@@ -140,6 +195,60 @@ ARRAYS = {
     "swap axes": lambda x: np.swapaxes(x, 0, 1),
     "swap axes from the end": lambda x: np.swapaxes(x[None], -1, -3),
     "transpose": lambda x: x.T,
+    "transpose of a vector": lambda x: x[0].T,
+    "transpose of three axes": lambda x: (x * c(4, 1, 1)).T,
+    "transpose function": np.transpose,
+    "transpose in an order": lambda x: np.transpose(x * c(4, 1, 1), (1, -1, 0)),
+    "transpose method": lambda x: (x * c(4, 1, 1)).transpose(2, 0, 1) * x.transpose()[2, 0],
+    "transpose method of a tuple": lambda x: x.transpose((1, 0)),
+    "broadcast to a number": lambda x: np.broadcast_to(x[0], 3) + np.broadcast_to(x[0, 0], 3),
+    "ravel": np.ravel,
+    "ravel method": lambda x: x.T.ravel() * x.flatten(),
+    "move an axis": lambda x: np.moveaxis(x * c(4, 1, 1), 0, -1),
+    "expand": lambda x: np.expand_dims(x, 1),
+    "squeeze": lambda x: np.squeeze(x[:1]) + x[1:].squeeze(0),
+    "flip": lambda x: np.flip(x, 1),
+    "roll": lambda x: np.roll(x, 1, axis=0),
+    "repeat": lambda x: np.repeat(x, 2, axis=1),
+    "tile": lambda x: np.tile(x, (2, 1)),
+    "diagonal": lambda x: np.diagonal(x) * x.diagonal(1),
+    "copy": lambda x: x.copy() * np.copy(x),
+    "sorted": lambda x: x[0][np.argsort(x[0])],
+    "cumulated": np.cumsum,
+    "cumulated along an axis": lambda x: np.cumsum(x, axis=0) * x.cumsum(-1),
+    "largest": np.max,
+    "largest of rows": lambda x: np.max(x, axis=1) + np.amax(x, -1),
+    "largest keeps axes": lambda x: x.max(axis=(0, 1), keepdims=True),
+    "smallest": lambda x: np.min(x) + np.amin(x) * x.min(),
+    "smallest of columns": lambda x: x.min(0),
+    "largest of a number": lambda x: np.max(x[0, 0]),
+    "variance": np.var,
+    "variance of rows": lambda x: np.var(x, axis=1, ddof=1, keepdims=True),
+    "variance method": lambda x: x.var(0),
+    "deviation": np.std,
+    "deviation of rows": lambda x: x.std(axis=1, ddof=1),
+    "product": np.prod,
+    "product of rows": lambda x: np.prod(x, axis=1, keepdims=True),
+    "product of columns": lambda x: x.prod(0),
+    "norm": lambda x: np.linalg.norm(3 * x[:, ::2]),
+    "norm of rows": lambda x: np.linalg.norm(x, axis=1),
+    "norm by its number": lambda x: np.linalg.norm(x, 2, 0, keepdims=True),
+    "dot of vectors": lambda x: np.dot(x[0], x[1]),
+    "dot of matrices": lambda x: np.dot(x, c(3, 2)) @ x,
+    "dot with a number": lambda x: np.dot(x[0, 0], x) + np.dot(x, 2.0),
+    "dot of a stack": lambda x: np.dot(c(4, 5, 2), x),
+    "dot method": lambda x: x.dot(c(3)),
+    "outer": lambda x: np.outer(x, x[0]),
+    "outer with a constant": lambda x: np.outer(c(2), x),
+    "stack": lambda x: np.stack([x[0], c(3), x[1]]),
+    "stack along the last axis": lambda x: np.stack([x, x * x], axis=-1),
+    "stack of numbers": lambda x: np.stack([x[0, 0], x[1, 1]]),
+    "stack in rows": lambda x: np.vstack([x[0], x, c(1, 3)]),
+    "stack in columns": lambda x: np.hstack([x, c(2, 2), x]),
+    "one behind the other": lambda x: np.hstack([x[0, 0], x[1], c(2)]),
+    "concatenate all flat": lambda x: np.concatenate([x, x[0], c(2, 2)], axis=None),
+    "iterate": lambda x: sum(row * row for row in x),
+    "arctan and hyperbolic": lambda x: np.arctan(np.sinh(x)) * np.cosh(x),
     "concatenate": lambda x: np.concatenate([x, c(1, 3)]),
     "concatenate a constant first": lambda x: np.concatenate([c(2, 2), x], 1),
     "concatenate with itself": lambda x: np.concatenate([x, x * x, c(2, 1)], axis=-1),
@@ -147,6 +256,8 @@ ARRAYS = {
     "where against numbers": lambda x: np.where(x > 0, x, 0.0) + np.where(x > 1, 2.0, x),
     "where broadcasts": lambda x: np.where(c(4, 2, 1) > 1, x, x[0]),
     "clip": lambda x: np.clip(x, -1, 1),
+    "clip method": lambda x: x.clip(-1, 1) + x.clip(min=-0.5) + x.clip(max=0.7),
+    "clip by name": lambda x: np.clip(x, a_min=-1, a_max=1),
     "clip between duals": lambda x: np.clip(x, -0.5 * x, x + 1.0),
     "row": lambda x: x[1],
     "last row": lambda x: x[-1],
@@ -251,7 +362,57 @@ def test_shapes_are_those_of_the_values():
     it = dual.seed(X, np.ones((5, *X.shape)))
     assert (it.shape, it.ndim, it.size, len(it), it.dtype) == ((2, 3), 2, 6, 2, np.float64)
     assert (np.shape(it), np.ndim(it), np.size(it)) == ((2, 3), 2, 6)
-    assert repr(dual.Dual(1.5, 2.0, 3)) == "Dual(1.5, 2.0, level=3)"
+    assert repr(dual.Dual(np.array(1.5), 2.0, 3)) == "Dual(array(1.5), 2.0, level=3)"
+
+
+def test_what_has_no_slope_is_a_plain_answer():
+    x = np.array([[0.5, -1.25, 2.0], [-0.75, 1.5, -0.25]])
+    it = dual.seed(x, np.ones((4, 2, 3)))
+    assert (np.argmax(it), it.argmin(), it[0].argmax()) == (2, 1, 2)
+    assert all(isinstance(each, np.integer) for each in (np.argmax(it), it.argmin()))
+    assert it.argmax(1).tolist() == [2, 1]
+    for made, expected in ((np.zeros_like(it), np.zeros((2, 3))), (np.ones_like(it), np.ones((2, 3)))):
+        assert isinstance(made, np.ndarray)
+        assert np.array_equal(made, expected)
+    assert isinstance(it[0, 0] > 0, np.bool_)
+    assert np.any(it > 1)
+    assert not np.all(it - 0.5)
+    assert it.any()
+    assert np.allclose(it, x)
+    assert np.array_equal(it, x)
+    assert not np.isclose(it[0, 0], 7)
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0, [0.0], [2.0], [[0.0]]])
+def test_a_dual_number_is_as_true_as_its_value(value):
+    it = dual.seed(value, 1.0)
+    assert bool(it) == bool(np.array(value))
+    assert derivative(lambda x: x * 2 if x else x * 3, value).item() == (2 if bool(np.array(value)) else 3)
+
+
+def test_several_dual_numbers_are_neither_true_nor_false():
+    with pytest.raises(ValueError, match="more than one element is ambiguous"):
+        bool(dual.seed(np.ones(2), 1.0))
+
+
+def test_one_number_has_no_length():
+    for function in (len, list):
+        with pytest.raises(TypeError):
+            function(dual.seed(1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))],
+    ids=["copy", "deep", "pickle"],
+)
+def test_dual_numbers_can_be_copied(copied):
+    it = dual.seed(X, 2 * X)
+    found = copied(it)
+    assert isinstance(found, dual.Dual)
+    assert np.array_equal(found.value, X)
+    assert np.array_equal(found.tangent, 2 * X)
+    assert found.level == it.level
 
 
 # ---------------------------------------------------------------- laws
@@ -466,7 +627,9 @@ def test_a_right_gradient_passes(claimed):
     lambda w: 2 * w * c(2, 3) + 1e-4, lambda w: np.nan * w,
 ])  # fmt: skip
 def test_a_wrong_gradient_is_an_error(wrong):
-    with pytest.raises(GradientError, match=r"numeric differences give .* \(relative error .*, allowed 1"):
+    with pytest.raises(
+        GradientError, match=r"numeric differences give .* ± .* \(relative error .*, allowed 1"
+    ):
         check_gradient(weighted_squares, X, wrong)
 
 
@@ -476,7 +639,7 @@ def test_the_error_says_where_what_was_found_and_what_there_should_be():
     claimed[1, 2] = 100
     with pytest.raises(GradientError, match=rf"the gradient is 100 at \(1, 2\), .* give {expected:.6g}"):
         check_gradient(weighted_squares, X, claimed)
-    with pytest.raises(GradientError, match=r"the gradient is 7, numeric differences give 6"):
+    with pytest.raises(GradientError, match=r"the gradient is 7, numeric differences give 6 ±"):
         check_gradient(np.square, 3.0, 7.0)
     assert issubclass(GradientError, DuelError)
 
@@ -499,19 +662,231 @@ def test_dual_numbers_pass_their_own_check():
     assert check_gradient(bent, drawn(4)) < 1e-7
 
 
+SIZES = np.array([1e6, 1.0, 1e-3, 1e-6])
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 0.5, 1.001, 2.0])
+@pytest.mark.parametrize("place", range(4))
+def test_each_slope_is_judged_by_itself(place, factor):
+    """Slopes from 2e6 to 2e-6: the smallest is wrong and all others right, say."""
+    w = np.array([0.7, -1.3, 0.4, 2.1])
+    claimed = 2 * SIZES * w
+
+    def function(w):
+        return np.sum(SIZES * w * w)
+
+    assert check_gradient(function, w, claimed) == 0
+    claimed[place] *= factor
+    with pytest.raises(GradientError, match=rf"at \({place},\)"):
+        check_gradient(function, w, claimed)
+
+
+def quartic(w):
+    return np.sum(w**4) / 4
+
+
+RIGHT = {
+    "much noise": (lambda w: 1e8 + np.sum(w**2), drawn(3)),
+    "noise that cancels": (lambda w: (1e8 + np.sum(w**2)) - 1e8, drawn(3)),
+    "root near zero": (lambda w: np.sum(np.sqrt(w)), np.array([1e-7, 1e-12, 0.3])),
+    "logarithm near zero": (lambda w: np.sum(np.log(w)), np.array([1e-9, 2.0])),
+    "reciprocal near zero": (lambda w: np.sum(1 / w), np.array([1e-5, -1e-3])),
+    "next to a pole": (lambda w: np.sum(np.log(w - 1)), np.array([1.001, 1.00002])),
+    "close to a corner": (lambda w: np.sum(np.maximum(w - 1, 0)), np.array([1.0003, 1.000002, 0.99999])),
+    "at a corner": (lambda w: np.sum(np.abs(w)), np.zeros(2)),
+    "fast waves": (lambda w: np.sum(np.sin(1e4 * w)), np.array([2.0, 0.3])),
+    "a step that fits the wave": (lambda w: np.sum(np.sin(4 * np.pi * w)), np.array([2.0, 4.0])),
+    "small waves on a large one": (
+        lambda w: 1e8 * np.sin(w[0]) + 1e-4 * np.sum(np.sin(w[1:])),
+        np.array([1.0, *np.arange(20.0, 60.0, 1.7)]),
+    ),
+    "large": (quartic, np.array([1e30, -1e29])),
+    "at zero": (quartic, np.zeros(2)),
+    "flat": (lambda w: 3.0, np.ones(2)),
+    "saturated": (lambda w: np.sum(np.tanh(w)), np.array([15.0, -25.0, 0.1])),
+    "float32": (lambda w: np.sum(np.tanh(w)), drawn(3).astype(np.float32)),
+    "none": (np.sum, np.zeros(0)),
+}
+
+
+HARD = {"flat", "none", "at zero", "saturated", "small waves on a large one"}  # slopes too small to be seen
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_gradient_is_never_refused(name):
+    function, x = RIGHT[name]
+    assert check_gradient(function, x) <= 1e-6
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if name not in HARD])
+def test_a_gradient_that_is_wrong_by_a_thousandth_is_refused_there(name):
+    function, x = RIGHT[name]
+    right = gradient(function, np.array(x, np.float64))
+    for place in range(len(x)):
+        claimed = right.copy()
+        claimed[place] += 1e-3 * (abs(right[place]) or 1)
+        with pytest.raises(GradientError):
+            check_gradient(function, x, claimed)
+
+
+def test_what_no_difference_can_tell_is_let_pass():
+    def function(w):
+        return 1e8 + 1e-12 * w
+
+    for claimed in (1e-12, 0.0, 1e-9):
+        assert check_gradient(function, 1.0, claimed) == 0
+    with pytest.raises(GradientError):
+        check_gradient(function, 1.0, 1e-5)
+
+
+def test_a_function_of_float32_is_judged_by_its_own_rounding():
+    def function(w):
+        return np.sum(np.tanh(np.asarray(w, np.float32)))
+
+    x = drawn(3)
+    right = 1 - np.tanh(x) ** 2
+    assert check_gradient(function, x, right) <= 1e-6
+    with pytest.raises(GradientError):
+        check_gradient(function, x, 1.01 * right)
+
+
+def test_steps_that_leave_the_domain_of_pythons_functions_are_no_error():
+    assert check_gradient(lambda x: math.sqrt(float(x) + 1e-4), 0.0, 50.0) == 0
+
+
+def test_a_check_needs_a_function_with_one_number_as_result():
+    for claimed in (None, np.ones(3)):
+        with pytest.raises(InputError, match=r"needs a function with one number as result, this one gave 3$"):
+            check_gradient(np.square, np.ones(3), claimed)
+
+
 # ---------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize("unknown", [
-    np.max, np.stack, np.dot, np.prod, np.sort, np.arctan, np.floor_divide, np.linalg.norm, np.zeros_like,
+    np.sort, np.median, np.floor_divide, np.linalg.cond, np.fft.fft, np.interp, np.cumprod,
 ])  # fmt: skip
 def test_an_unknown_function_is_refused_and_the_allowed_ones_are_listed(unknown):
-    two = unknown in (np.dot, np.floor_divide)
+    many = {np.floor_divide: 2, np.interp: 3}.get(unknown, 1)
     with pytest.raises(InputError) as caught:
-        derivative(lambda x: unknown(*[x] * (2 if two else 1)), np.ones(3))
+        derivative(lambda x: unknown(*[x] * many), np.ones(3))
     sentence = str(caught.value)
-    assert sentence.startswith(f"dual numbers do not know np.{unknown.__name__}: allowed are absolute, add,")
-    assert {"matmul", "where", "greater", "logaddexp"} <= set(sentence.partition("are ")[2].split(", "))
+    inside = {np.linalg.cond: "linalg.", np.fft.fft: "fft."}.get(unknown, "")
+    start = f"dual numbers do not know np.{inside}{unknown.__name__}: allowed are absolute, add, all,"
+    assert sentence.startswith(start)
+    allowed = set(sentence.partition("are ")[2].split(", "))
+    assert {"matmul", "where", "greater", "logaddexp", "linalg.norm", "max", "amax"} <= allowed
+
+
+@pytest.mark.parametrize("name", ["item", "astype", "sort", "imag", "fill", "nonsense"])
+def test_an_unknown_attribute_is_refused_and_the_allowed_ones_are_listed(name):
+    it = dual.seed(np.ones(3), 1.0)
+    assert not hasattr(it, name)
+    with pytest.raises(
+        InputError, match=rf"dual numbers have no \.{name}: there are T, all, .*, and functions of NumPy"
+    ):
+        getattr(it, name)
+
+
+@pytest.mark.parametrize("name", ["__array_interface__", "__array_struct__", "__setstate__", "_repr_html_"])
+def test_what_others_probe_for_is_just_not_there(name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(dual.seed(1.0, 1.0), name)
+    assert not isinstance(caught.value, InputError)
+
+
+COMPLEX = "complex128, allowed are real numbers .*: take real and imaginary part apart$"
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: np.abs((1 + 2j) * x), lambda x: x + 1j, lambda x: x @ np.full(3, 1j), lambda x: np.sum(x**1j),
+    lambda x: np.where(x > 0, x, 1j), lambda x: np.concatenate([x, [1j]]), lambda x: np.abs(1j * x) ** 2,
+])  # fmt: skip
+def test_complex_numbers_on_the_way_are_refused(function):
+    with pytest.raises(InputError, match=f"^the calculation leads to {COMPLEX}"):
+        derivative(function, np.ones(3))
+    with pytest.raises(InputError, match=COMPLEX):
+        derivative(lambda x: derivative(lambda y: np.sum(function(x * y)), 1.0), np.ones(3))
+
+
+@pytest.mark.parametrize("take", [derivative, gradient, check_gradient])
+@pytest.mark.parametrize(("x", "kind"), [
+    (1 + 2j, "complex"), (np.complex64(1), "complex"), ([1, 2j], "complex128"),
+    (np.ones(2, np.complex64), "complex64"), (None, "NoneType"), ("3", "str"), (["3"], "str32"),
+    (np.array([1, None]), "object"), ({}, "dict"),
+])  # fmt: skip
+def test_points_that_are_no_real_numbers_are_refused(take, x, kind):
+    with pytest.raises(InputError, match=f"^x is {kind}, allowed are real numbers"):
+        take(lambda x: np.sum(x * x), x)
+
+
+def test_a_direction_or_a_claimed_gradient_that_is_no_real_number_is_refused():
+    with pytest.raises(InputError, match=r"^the direction is complex128, allowed"):
+        derivative(np.exp, np.ones(2), np.full(2, 1j))
+    with pytest.raises(InputError, match=r"^the claimed gradient is complex128, allowed"):
+        check_gradient(np.sum, np.ones(2), np.full(2, 1 + 0j))
+    with pytest.raises(InputError, match=r"^the claimed gradient is NoneType, allowed"):
+        check_gradient(np.sum, np.ones(2), lambda x: None)
+
+
+@pytest.mark.parametrize("take", [derivative, gradient, check_gradient])
+def test_a_function_must_give_real_numbers(take):
+    with pytest.raises(InputError, match=r"^the function gave None: it must return its result$"):
+        take(lambda x: None, 1.0)
+    with pytest.raises(InputError, match=r"^the function gave str, allowed are real numbers"):
+        take(lambda x: "1", 1.0)
+    with pytest.raises(InputError, match=r"^the function gave complex, allowed .*: take real and imag"):
+        take(lambda x: 1j, 1.0)
+
+
+@pytest.mark.parametrize(("direction", "given"), [
+    (np.ones(3), "3"), (np.ones((2, 4)), "2×4"), (1.0, "one number"), (np.ones((1, 4)), "1×4"),
+])  # fmt: skip
+def test_a_direction_of_another_shape_is_refused(direction, given):
+    with pytest.raises(
+        InputError, match=f"a direction of shape {given} was given, allowed is the shape of x: 4$"
+    ):
+        derivative(np.exp, np.ones(4), direction)
+
+
+def put_into(x):
+    y = np.zeros(3)
+    y[0] = x[0]
+    return y
+
+
+def changed(x):
+    x[0] = 1.0
+    return x
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: math.sin(x[0]), lambda x: float(x[0]), lambda x: int(x[0]), lambda x: round(x[0]), put_into,
+])  # fmt: skip
+def test_a_plain_number_cannot_be_had_of_a_dual_number(function):
+    for take in (derivative, gradient):
+        with pytest.raises(InputError, match=r"write np\.sin\(x\) in place of math.*np\.stack"):
+            take(function, np.ones(3))
+
+
+def test_dual_numbers_do_not_change_in_place():
+    with pytest.raises(InputError, match=r"do not change in place: use np\.where"):
+        derivative(changed, np.ones(3))
+
+
+def test_a_functions_own_value_error_stays():
+    def function(x):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        derivative(function, 1.0)
+
+
+def test_lists_of_numbers_are_concatenated_too():
+    w = np.array([1.0, 2.0])
+    assert derivative(lambda w: np.concatenate([[1, 2], w, [3]]), w).tolist() == [0, 0, 1, 1, 0]
+    assert derivative(lambda w: np.stack([[1, 2], w]), w).tolist() == [[0, 0], [1, 1]]
+    assert derivative(lambda w: np.hstack([3, w]), w).tolist() == [0, 1, 1]
 
 
 def added_in_place(x):
@@ -548,8 +923,14 @@ def test_a_clip_may_have_one_side():
 
 def test_what_a_function_cannot_do_on_dual_numbers_is_a_sentence():
     x = np.ones((2, 2, 2))
-    with pytest.raises(InputError, match="two axes, these have 3"):
-        derivative(lambda v: v.T, x)
+    with pytest.raises(InputError, match="at most two axes on the right, not 3: use @"):
+        derivative(lambda v: np.dot(v, v), x)
+    with pytest.raises(InputError, match=r"not with ord=1: write others with np\.abs"):
+        derivative(lambda v: np.linalg.norm(v[0, 0], 1), x)
+    with pytest.raises(InputError, match="not with ord=2"):
+        derivative(lambda v: np.linalg.norm(v[0], 2), x)
+    with pytest.raises(InputError, match=r"np\.max without that: .*initial"):
+        derivative(lambda v: v.max(initial=0.0), x)
     with pytest.raises(InputError, match=r"np\.sum without that: .*dtype"):
         derivative(lambda v: np.sum(v, dtype=np.float32), x)
     with pytest.raises(InputError, match="only as a plain call"):

@@ -104,7 +104,8 @@ def scalars(count=6):
     ("name", "meaning"),
     [
         ("Loss_D", "loss_d"), ("d_loss", "loss_d"), ("lossD", "loss_d"), ("errD", "loss_d"),
-        ("DLoss", "loss_d"), ("loss/D", "loss_d"), ("discriminator_loss", "loss_d"), ("critic loss", "loss_d"),
+        ("DLoss", "loss_d"), ("loss/D", "loss_d"), ("discriminator_loss", "loss_d"),
+        ("critic loss", "loss_d"),
         ("netD/loss", "loss_d"), ("train/d_loss", "loss_d"), ("GAN/D/loss", "loss_d"),
         ("losses/disc", "loss_d"), ("d_loss_epoch", "loss_d"), ("train_loss_d", "loss_d"),
         ("discriminatorLoss", "loss_d"), ("disc cost", "loss_d"),

@@ -106,7 +106,8 @@ def test_every_option_changes_the_weights(family, name, option, place):
 
 NOT_IN_THE_WEIGHTS = {
     "name", "seed", "device", "threads", "steps", "epochs",  # tested by themselves
-    "log.every", "signals.every", "sample.every", "sample.count", "checkpoint.every", "checkpoint.keep",  # test_train, test_signals
+    "log.every", "signals.every", "sample.every", "sample.count",  # test_train, test_signals
+    "checkpoint.every", "checkpoint.keep",
     "ema.decay", "precision",  # test_switches
     "on_nonfinite", "max_rollbacks",  # test_reliability
     "engine", "scratch.gradient", "scratch.directions", "scratch.bias",  # test_scratch, test_engines

@@ -216,7 +216,7 @@ def test_a_weight_that_is_no_number_is_never_saved(tmp_path):
     now.step = 11
     with torch.no_grad():
         next(now.networks.generator.parameters())[0] = float("nan")
-    with pytest.raises(NonFiniteError, match=r"generator\.1\.weight is not finite at step 11"):
+    with pytest.raises(NonFiniteError, match=r"generator\.1\.weight is not finite, noticed at step 11"):
         save(it, now, duel.load(tmp_path / "run"))
     assert duel.load(tmp_path / "run").state["last"] == 10
 

@@ -6,6 +6,7 @@ themselves, which is how a second derivative comes about.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,15 @@ def _larger(x: Any, y: Any) -> Any:
 
 def _power(x: Any, y: Any) -> Any:
     """y x^(y − 1); 0 for the exponent 0, also at x = 0."""
-    return 0.0 if np.isscalar(y) and y == 0 else y * x ** (y - 1)
+    number: bool = np.isscalar(y)
+    if number:
+        return 0.0 if y == 0 else y * x ** (y - 1)
+    return y * x ** np.where((x == 0) & (y == 0), 0, y - 1)
+
+
+def _exponent(out: Any, x: Any, y: Any) -> Any:
+    """x^y log x; 0 at x = 0 for y > 0. (What is differentiated again there holds for y > 1.)"""
+    return out * np.log(np.where((x == 0) & (y > 0), np.ones_like(out), x))
 
 
 RULES: dict[np.ufunc, tuple[Partial, ...]] = {
@@ -29,18 +38,25 @@ RULES: dict[np.ufunc, tuple[Partial, ...]] = {
     np.subtract: (lambda out, x, y: 1.0, lambda out, x, y: -1.0),
     np.multiply: (lambda out, x, y: y, lambda out, x, y: x),
     np.divide: (lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
-    np.power: (lambda out, x, y: _power(x, y), lambda out, x, y: out * np.log(x)),
+    np.power: (lambda out, x, y: _power(x, y), _exponent),
     np.negative: (lambda out, x: -1.0,),
     np.positive: (lambda out, x: 1.0,),
     np.absolute: (lambda out, x: np.sign(x),),
     np.square: (lambda out, x: 2 * x,),
     np.sqrt: (lambda out, x: 0.5 / out,),
+    np.reciprocal: (lambda out, x: -out * out,),
     np.exp: (lambda out, x: out,),
     np.expm1: (lambda out, x: out + 1,),
     np.log: (lambda out, x: 1 / x,),
     np.log1p: (lambda out, x: 1 / (1 + x),),
+    np.log2: (lambda out, x: 1 / (x * math.log(2)),),
+    np.log10: (lambda out, x: 1 / (x * math.log(10)),),
     np.sin: (lambda out, x: np.cos(x),),
     np.cos: (lambda out, x: -np.sin(x),),
+    np.tan: (lambda out, x: 1 + out * out,),
+    np.arctan: (lambda out, x: 1 / (1 + x * x),),
+    np.sinh: (lambda out, x: np.cosh(x),),
+    np.cosh: (lambda out, x: np.sinh(x),),
     np.tanh: (lambda out, x: 1 - out * out,),
     np.logaddexp: (lambda out, x, y: np.exp(x - out), lambda out, x, y: np.exp(y - out)),
     np.maximum: (lambda out, x, y: _larger(x, y), lambda out, x, y: _larger(y, x)),
