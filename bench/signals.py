@@ -10,12 +10,14 @@ import argparse
 import statistics
 import time
 from functools import partial
+from typing import Any
 
 from duel import recipe as recipes
-from duel.loop import engine_of
-from duel.signals import Watch
+from duel.loop import Engine, engine_of
+from duel.recipe import Recipe
+from duel.signals import Layer, Watch
 
-CASES = (
+CASES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("dcgan", "mnist", {"network.width": 32}),
     ("dcgan", "digits", {"network.width": 32}),
     ("gan", "mnist", {}),
@@ -27,7 +29,7 @@ CASES = (
 )
 
 
-def shares(name: str, data: str, changes: dict[str, object], blocks: int) -> tuple[float, float, list[float]]:
+def shares(name: str, data: str, changes: dict[str, Any], blocks: int) -> tuple[float, float, list[float]]:
     """Seconds of a step, of a look, and the share of each block."""
     tree = recipes.change(recipes.read(name), {**recipes.data_changes(data), **changes, "threads": 1})
     recipe = recipes.on_this_machine(recipes.resolve(tree))
@@ -55,7 +57,7 @@ def shares(name: str, data: str, changes: dict[str, object], blocks: int) -> tup
     return statistics.median(steps), statistics.median(looks), found
 
 
-def _played(engine, recipe, now, watch):  # type: ignore[no-untyped-def]
+def _played(engine: Engine, recipe: Recipe, now: Any, watch: Watch) -> dict[str, Layer]:
     norms = watch.watch(now)
     engine.play_step(recipe, now)
     now.step += 1

@@ -608,6 +608,7 @@ def test_float32_stays_float32():
     x = np.linspace(-1, 1, 300, dtype=np.float32)
     assert gradient(lambda x: np.sum(np.maximum(x, 0) ** 2), x).dtype == np.float32
     assert derivative(lambda x: derivative(np.tanh, x), x).dtype == np.float32
+    assert derivative(lambda x: 2.0**x, x).dtype == np.float32
 
 
 # ---------------------------------------------------------------- check_gradient
@@ -692,6 +693,7 @@ RIGHT = {
     "logarithm near zero": (lambda w: np.sum(np.log(w)), np.array([1e-9, 2.0])),
     "reciprocal near zero": (lambda w: np.sum(1 / w), np.array([1e-5, -1e-3])),
     "next to a pole": (lambda w: np.sum(np.log(w - 1)), np.array([1.001, 1.00002])),
+    "closer to a pole": (lambda w: np.sum(np.log(w - 1)), np.array([1.000001])),
     "close to a corner": (lambda w: np.sum(np.maximum(w - 1, 0)), np.array([1.0003, 1.000002, 0.99999])),
     "at a corner": (lambda w: np.sum(np.abs(w)), np.zeros(2)),
     "fast waves": (lambda w: np.sum(np.sin(1e4 * w)), np.array([2.0, 0.3])),
@@ -748,6 +750,16 @@ def test_a_function_of_float32_is_judged_by_its_own_rounding():
     assert check_gradient(function, x, right) <= 1e-6
     with pytest.raises(GradientError):
         check_gradient(function, x, 1.01 * right)
+
+
+def test_a_function_of_float32_at_zero_is_judged_by_its_last_place():
+    assert check_gradient(lambda w: np.cos(np.asarray(w + 1, np.float32)), 0.0, -math.sin(1)) <= 1e-6
+
+
+def test_an_element_near_zero_is_judged_by_wide_steps_where_narrow_ones_drown_in_rounding():
+    assert check_gradient(lambda w: 1 + w, 1e-12) == 0
+    with pytest.raises(GradientError):
+        check_gradient(lambda w: 1 + w, 1e-12, 1.0001)
 
 
 def test_steps_that_leave_the_domain_of_pythons_functions_are_no_error():

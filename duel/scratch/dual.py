@@ -153,7 +153,7 @@ class Dual(NDArrayOperatorsMixin):
             raise InputError(f"dual numbers take np.{_name(function)} without that: {error}") from error
 
 
-class UnknownAttribute(InputError):
+class UnknownAttribute(InputError, AttributeError):
     """What dual numbers do not have."""
 
 
