@@ -124,7 +124,9 @@ def _other(error: Exception) -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
             sys.exit(2)
-        print(f"duel: {error.format_message()} See `duel --help`.", file=sys.stderr)
+        said = error.format_message().rstrip()
+        stop = "" if said.endswith((".", "?", "!")) else "."
+        print(f"duel: {said}{stop} See `duel --help`.", file=sys.stderr)
         sys.exit(2)
     if "allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":
         _fail(error, 1, _MEMORY)
@@ -181,44 +183,58 @@ def train(
         raise InputError("--from RUN and --advice N belong together: give both, see `duel diagnose RUN`")
     if dry_run and from_run is not None:
         raise InputError("--dry-run shows a recipe's own fields: leave out --from")
-    from duel import recipe as recipes
-    from duel import session as sessions
+    with _before_the_first_step():
+        from duel import recipe as recipes
+        from duel import session as sessions
 
-    parsed = dict(recipes.parse_change(text) for text in changes or [])
-    trusted: bool | list[str] = allow_code or _typed_code(parsed, data)
-    if dry_run:
-        if recipe is None:
-            raise InputError("--dry-run needs a recipe: name one (`duel list recipes`) or give a TOML file")
-        wanted = sessions.plan(
+        parsed = dict(recipes.parse_change(text) for text in changes or [])
+        trusted: bool | list[str] = allow_code or _typed_code(parsed, data)
+        if dry_run:
+            if recipe is None:
+                raise InputError(
+                    "--dry-run needs a recipe: name one (`duel list recipes`) or give a TOML file"
+                )
+            wanted = sessions.plan(
+                recipe,
+                data=data,
+                steps=steps,
+                epochs=epochs,
+                seed=seed,
+                device=device,
+                engine=engine,
+                changes=parsed,
+                allow_code=trusted,
+            )
+            print(recipes.to_toml(wanted), end="")
+            return
+        session = sessions.train(
             recipe,
             data=data,
+            out=out,
             steps=steps,
             epochs=epochs,
             seed=seed,
             device=device,
             engine=engine,
             changes=parsed,
+            init_from=init_from,
+            resume=resume,
+            stop_on=stop_on,
+            advised=None if from_run is None or advice is None else (from_run, advice),
             allow_code=trusted,
         )
-        print(recipes.to_toml(wanted), end="")
-        return
-    with sessions.train(
-        recipe,
-        data=data,
-        out=out,
-        steps=steps,
-        epochs=epochs,
-        seed=seed,
-        device=device,
-        engine=engine,
-        changes=parsed,
-        init_from=init_from,
-        resume=resume,
-        stop_on=stop_on,
-        advised=None if from_run is None or advice is None else (from_run, advice),
-        allow_code=trusted,
-    ) as session:
+    with session:
         sys.exit(_follow(session, "json" if as_json else "quiet" if quiet else "people"))
+
+
+@contextmanager
+def _before_the_first_step() -> Iterator[None]:
+    """Ctrl-C while data are loaded and the cost is estimated leaves nothing behind, and says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("duel: stopped before the first step; nothing was written", file=sys.stderr)
+        sys.exit(130)
 
 
 def _typed_code(changes: dict[str, Any], data: str | None) -> list[str]:
@@ -482,7 +498,10 @@ def runs_(
     """List the runs of a folder with state and size; remove some on request."""
     from duel import display, runs
 
-    for name in delete or []:
+    names = list(dict.fromkeys(name.rstrip("/") or name for name in delete or []))
+    for name in names:
+        runs.chosen(folder, name)  # before anybody is asked about one, or anything removed
+    for name in names:
         path = runs.chosen(folder, name)
         if not yes and not typer.confirm(f"remove {path} for good?"):
             raise InputError(f"{path} was kept: nobody said yes")

@@ -64,6 +64,7 @@ class People(Quiet):
         self._bar: Any = None
         self._task: Any = None
         self._size = 1
+        self._what = "images"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,6 +83,7 @@ class People(Quiet):
 
     def _on_start(self, event: Event) -> None:
         self._size = event["train_size"]
+        self._what = units(event)
         print(start_line(event), flush=True)
         if sys.stdout.isatty():
             self._bar = _progress_bar()
@@ -90,9 +92,10 @@ class People(Quiet):
 
     def _on_step(self, event: Event) -> None:
         if self._bar is None:
-            print(log_line(event, self.session, self._size), flush=True)
+            print(log_line(event, self.session, self._size, self._what), flush=True)
         else:
-            self._bar.update(self._task, completed=event["step"], numbers=numbers_line(event, self._size))
+            shown = numbers_line(event, self._size, self._what)
+            self._bar.update(self._task, completed=event["step"], numbers=shown)
 
     def _on_finding(self, event: Event) -> None:
         text = finding_text(event)
@@ -105,45 +108,60 @@ class People(Quiet):
         print(end_text(event, self.session))
 
 
+def many(count: int, what: str) -> str:
+    """A number with its noun: 1 → "1 run", 1200 → "1,200 runs"."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def units(start: Event) -> str:
+    """What the data are, as the `start` event says it: "images", or "samples" where they are points."""
+    return "images" if start["kind"] == "image" else "samples"
+
+
 def start_line(event: Event) -> str:
     """About how long, how much memory and disk."""
     cost = event["estimate"]
-    threads = f"{event['threads']} thread{'s' * (event['threads'] != 1)}"
-    left = f"{event['steps'] - event['step']} steps"
+    left = many(event["steps"] - event["step"], "step")
     if event["step"]:
         left = f"from step {event['step']} of {event['steps']}: {left}"
     elif "init_from" in event:
         left = f"from the weights of {event['init_from']['run']}, step {event['init_from']['step']}: {left}"
-    samples = "images" if event["kind"] == "image" else "samples"
+    what = many(event["train_size"], f"training {units(event).removesuffix('s')}")
     return (
-        f"{event['recipe']} on {event['data']} ({event['train_size']} training {samples}, {event['device']}, "
-        f"{threads}): {left}, about {duration(cost['seconds'])}, "
+        f"{event['recipe']} on {event['data']} ({what}, {event['device']}, "
+        f"{many(event['threads'], 'thread')}): {left}, about {duration(cost['seconds'])}, "
         f"{size(cost['memory_bytes'])} of memory, {size(cost['disk_bytes'])} of disk, in {event['run']}"
     )
 
 
-def log_line(event: Event, session: Session, size: int) -> str:
+def log_line(event: Event, session: Session, size: int, what: str) -> str:
     """The log line of the DCGAN tutorial, with what its fields mean kept apart.
 
     D(G(z)) stands before and after the discriminator's update, both on the same fake samples.
     """
     epoch, number, count = session.recipe.epoch(event["step"], size)
     epochs = math.ceil(session.recipe.drawn(session.total_steps) / size)
-    return f"[{epoch + 1}/{epochs}][{number}/{count}] {numbers(event)} {event['images_per_s']:.0f} images/s"
+    return f"[{epoch + 1}/{epochs}][{number}/{count}] {numbers(event)} {event['images_per_s']:.0f} {what}/s"
 
 
-def numbers_line(event: Event, size: int) -> str:
+def numbers_line(event: Event, size: int, what: str) -> str:
     """What stands beside the progress bar."""
-    return f"epoch {event['images'] / size:.1f}  {event['images_per_s']:.0f} images/s  {numbers(event)}"
+    return f"epoch {event['images'] / size:.1f}  {event['images_per_s']:.0f} {what}/s  {numbers(event)}"
 
 
 def numbers(event: Event) -> str:
     """Losses and the discriminator's outputs."""
     kind = "d" if "d_real" in event else "score"
     return (
-        f"Loss_D {event['loss_d']:.4f} Loss_G {event['loss_g']:.4f} D(x) {event[kind + '_real']:.4f} "
-        f"D(G(z)) {event[kind + '_fake_before']:.4f} / {event[kind + '_fake_after']:.4f}"
+        f"Loss_D {_number(event['loss_d'])} Loss_G {_number(event['loss_g'])} "
+        f"D(x) {_number(event[kind + '_real'])} "
+        f"D(G(z)) {_number(event[kind + '_fake_before'])} / {_number(event[kind + '_fake_after'])}"
     )
+
+
+def _number(value: float) -> str:
+    """Four decimals; of a million or more, whose digits nobody reads, the power of ten."""
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4e}"
 
 
 def end_text(event: Event, session: Session) -> str:
@@ -155,7 +173,7 @@ def end_text(event: Event, session: Session) -> str:
         "stopped": "stopped early",
         "nonfinite": "failed",
     }[event["reason"]]
-    lines = [f"{how} after {step} steps, {duration(event['time'])}"]
+    lines = [f"{how} after {many(step, 'step')}, {duration(event['time'])}"]
     for name, label in (("grid", "sample grid"), ("film", "film strip"), ("curves", "training curves")):
         if name in event:
             lines.append(f"  {label:<16}{event[name]}")
@@ -278,7 +296,8 @@ def report_text(report: Report) -> str:
     """What `duel data check` found, in the order of what matters."""
     from duel.datasets._scan import shown as readable
 
-    lines = [f"{report.usable} usable images, {len(report.bad)} files that cannot be used"]
+    bad = many(len(report.bad), "file")
+    lines = [f"{many(report.usable, 'usable image')}, {bad} that cannot be used"]
     for title, found in (("cannot be used", report.bad), ("left out on purpose", report.ignored)):
         if found:
             lines += [title, *(f"  {readable(name)}: {reason}" for name, reason in found)]
@@ -291,7 +310,8 @@ def report_text(report: Report) -> str:
             lines.append(f"{title}: {shown}{more}")
     if report.duplicates:
         extra = sum(len(group) - 1 for group in report.duplicates)
-        lines.append(f"duplicates: {extra} files repeat another's content")
+        repeats = "1 file repeats" if extra == 1 else f"{extra:,} files repeat"
+        lines.append(f"duplicates: {repeats} another's content")
         lines += ["  " + " = ".join(map(readable, group)) for group in report.duplicates[:_SHOWN]]
     return printable("\n".join(lines))
 
@@ -308,7 +328,7 @@ def runs_text(found: Sequence[Listed], folder: Path) -> str:
     ]
     total = size(sum(each.size for each in found))
     advice = f"remove one: duel runs {shlex.quote(str(folder))} --delete NAME"
-    return printable("\n".join([*lines, f"{len(found)} runs, {total}; {advice}"]))
+    return printable("\n".join([*lines, f"{many(len(found), 'run')}, {total}; {advice}"]))
 
 
 def _run_row(it: Listed) -> tuple[str, ...]:

@@ -564,7 +564,8 @@ def _event_files(root: Path) -> list[tuple[str, Path]]:
 def _read_events(log: _Log, files: Sequence[tuple[str, Path]], notes: list[str]) -> _Log:
     """The scalars of event files. Those of a sub-folder are named folder/tag.
 
-    torch's add_scalars("loss", {"D": …}) writes the tag "loss" to a folder "loss_D": that is loss/D.
+    torch's add_scalars("loss", {"D": …}) writes the tag "loss" to a folder "loss_D", tensorboardX's to
+    "loss/D": both are loss/D.
     """
     for below, path in files:
         _check(path)
@@ -587,6 +588,8 @@ def _read_events(log: _Log, files: Sequence[tuple[str, Path]], notes: list[str])
 def _tag_name(below: str, tag: str) -> str:
     if not below:
         return tag
+    if f"/{tag}/" in f"/{below}/":
+        return below
     folder, _, last = below.rpartition("/")
     start = tag.replace("/", "_") + "_"
     if last.startswith(start) and len(last) > len(start):

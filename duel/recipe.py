@@ -333,8 +333,9 @@ def read(source: str | Path) -> Tree:
         raise RecipeError(f"the recipe's name is empty: {one_of(sorted(named), '')}; or give a TOML file")
     if not path.is_file():
         if path.suffix == ".toml" or path.exists():
+            why = "is no file" if path.exists() else "does not exist"
             raise RecipeError(
-                f"the recipe file {path} cannot be read: give a TOML file, or a name from `duel list`"
+                f"the recipe file {path} {why}: give a TOML file, or a name from `duel list recipes`"
             )
         hint = one_of(sorted(named), str(source))
         raise RecipeError(f"there is no recipe {str(source)!r}: {hint}; or give a TOML file")

@@ -34,7 +34,7 @@ def test_training_prints_the_estimate_the_log_and_what_to_do_next(duel, tmp_path
     status, out, err = duel("train", "dcgan", "--out", "a", "--steps", 10, *SETTINGS)
     lines = out.splitlines()
     assert (status, err) == (0, "")
-    assert lines[0].startswith("dcgan on digits (1426 training images, cpu, 1 thread): 10 steps, about ")
+    assert lines[0].startswith("dcgan on digits (1,426 training images, cpu, 1 thread): 10 steps, about ")
     assert lines[1].startswith("[1/1][2/179] Loss_D ")
     assert all(part in lines[1] for part in ("Loss_G", "D(x)", "D(G(z))", " / ", "images/s"))
     assert len([line for line in lines if line.startswith("[1/1][")]) == 5

@@ -168,6 +168,16 @@ def test_a_lasting_pattern_is_a_checkerboard_and_a_fading_one_is_not():
     assert diagnosis("checkerboard").find(looking(checkerboard=5.0, nearest=9.0)) is None
 
 
+def test_without_shares_of_classes_none_is_missing():
+    looks = [{**look, "values": {"precision": 0.9}} for look in looking(a=1.0).looks]
+    facts = {"class_counts": [50, 50], "held_out": {"label_accuracy": 0.9}}
+    assert diagnosis("class-collapse").find(Records(looks=looks, facts=facts)) is None
+    for look in looks:
+        look["values"]["class_shares"] = [0.0]  # of a class that no reference sample is of
+    found = diagnosis("class-collapse").find(Records(looks=looks, facts={**facts, "class_counts": [99, 1]}))
+    assert found.evidence[0].signal == "class_shares of 0"
+
+
 def test_batch_norms_two_modes_may_differ_a_little():
     assert diagnosis("norm-gap").find(looking(norm_gap=0.1)) is None
     assert diagnosis("norm-gap").find(looking(norm_gap=0.6)).evidence[0].value == 0.6

@@ -216,7 +216,7 @@ def test_a_log_whose_losses_are_not_known(tmp_path, columns, words):
         (b"\x00\xff\xfe\x01" * 50, "neither"),
         (b"loss_d\n" + b"1" * (1 << 20) + b"11\n", "has a line of more than"),
         (b'{"loss_d": 1}\n{"loss_d\n{"loss_d": 2}\n', "line 2"),
-        (b"{" + b"[" * 100_000 + b"\n", "no JSON object"),
+        (b'{"a": ' + b"[" * 100_000 + b"\n", "no JSON object"),
         (b",".join(b"c%d" % n for n in range(10_002)), "more than 10,000 columns"),
     ],
 )
@@ -431,6 +431,28 @@ def test_events_without_a_step_are_numbered(tmp_path):
     assert any("numbered" in note for note in notes)
 
 
+def test_steps_that_start_again_in_every_epoch_are_numbered(tmp_path):
+    events = [event(n % 10, simple("errD", float(n))) for n in range(40)]
+    found, notes = log_of(text(tmp_path, event_file(*events)))
+    assert found.logged("loss_d") == [(n + 1, float(n)) for n in range(40)]
+    assert any("numbered" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (varint(5 << 3 | 2) + b"\x7f" + b"x", "longer than its message"),
+        (varint(5 << 3 | 2) + varint(1 << 63), "longer than its message"),
+        (b"\x10" + b"\xff" * 11, "more than 64 bits"),
+        (b"\x10\xff", "cut off"),
+        (b"\x0b", "unknown kind 3"),
+    ],
+)
+def test_a_record_that_is_no_event(tmp_path, content, word):
+    with pytest.raises(DataError, match=word):
+        log_of(text(tmp_path, event_file(*scalars(2), content)))
+
+
 def test_sub_folders_of_add_scalars_and_of_tensorflow(tmp_path):
     for player, value in (("D", 1.0), ("G", 2.0)):
         (tmp_path / f"a/train_loss_{player}").mkdir(parents=True)
@@ -442,6 +464,12 @@ def test_sub_folders_of_add_scalars_and_of_tensorflow(tmp_path):
     found, notes = log_of(tmp_path / "a")
     assert (found.logged("loss_d"), found.logged("loss_g")) == ([(5, 1.0)], [(5, 2.0)])
     assert any("loss_d: train/loss/D" in note for note in notes)
+    for player, value in (("D", 1.0), ("G", 2.0)):
+        (tmp_path / f"c/train/loss/{player}").mkdir(parents=True)
+        file = f"c/train/loss/{player}/events.out.tfevents.1"
+        text(tmp_path, event_file(event(5, simple("train/loss", value))), file)
+    found, _ = log_of(tmp_path / "c")
+    assert (found.logged("loss_d"), found.logged("loss_g")) == ([(5, 1.0)], [(5, 2.0)])
     for folder in ("b/train", "b/validation"):
         (tmp_path / folder).mkdir(parents=True)
         value = float(folder == "b/train")
@@ -600,6 +628,7 @@ def test_held_out_digits_are_fine(tmp_path, digits):
     assert {"held_out", "class_counts", "copies"} <= set(found.facts)
     values = found.looks[0]["values"]
     assert 0.8 < values["diversity"] < 1.2
+    assert 0.7 < values["nearest"] < 1.5
     assert "sharpness" in values
     assert "movement" not in values
     used = len(images) // 5

@@ -92,10 +92,12 @@ class ClassCollapse(Diagnosis):
             return []
         shares = [table for _, table in records.table("class_shares")[-LOOKS:]]
         whole = sum(counts)
+        if not shares:
+            return []
         return [
             label
             for label, count in enumerate(counts)
-            if all(share[label] < self.missing * count / whole for share in shares) and count * 20 > whole
+            if count * 20 > whole and all(share[label] < self.missing * count / whole for share in shares)
         ]
 
 
