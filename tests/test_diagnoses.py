@@ -361,6 +361,13 @@ def test_an_advised_run_starts_afresh_and_names_its_ancestor(sick, tmp_path):
     assert run.state["last"] == old.state["last"]
 
 
+def test_initial_weights_of_dense_layers_are_advised_to_dense_networks_only():
+    for name, expected in (("dense", True), ("dcgan", False)):
+        records = replace(looking(gradient_g=1e4, dead={}), recipe={"network.name": name})
+        found = diagnosis("exploding-layers").find(records)
+        assert any("network.init_linear" in each.set for each in found.advice) == expected
+
+
 def test_advice_that_there_is_not_is_refused(sick, tmp_path, capsys, monkeypatch):
     out, _ = sick
     for number in (0, 99):

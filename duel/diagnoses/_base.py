@@ -166,6 +166,13 @@ def network(records: Records, name: str) -> dict[str, Any]:
     return {"network.name": name, **{key: size for key, size in sizes.items() if size is not None}}
 
 
+def dense_init(records: Records, kind: str, reason: str, source: str) -> tuple[Advice, ...]:
+    """Other initial weights of dense layers, with a spread of their own; nothing for other networks."""
+    if "dense" not in str(records.setting("network.name")):
+        return ()
+    return (Advice({"network.init_linear": kind, "network.init_std": 0.02}, reason, source),)
+
+
 def no_batch_norm(records: Records) -> dict[str, Any]:
     """A change that takes batch norm out of the discriminator, where it has it: penalties need that."""
     key = "network.discriminator_norm"

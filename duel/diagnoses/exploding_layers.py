@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence, rates
+from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence,
+    dense_init, rates
 from duel.options import options
 
 
@@ -43,10 +44,8 @@ class ExplodingLayers(Diagnosis):
                 "nothing sensible. Initial weights or steps were too large for this depth."
             ),
             advice=(
-                Advice(
-                    {"network.init_linear": "glorot", "network.init_std": 0.02},
-                    "initial weights that keep each layer's spread",
-                    "Glorot, Bengio 2010",
+                *dense_init(
+                    records, "glorot", "initial weights that keep each layer's spread", "Glorot, Bengio 2010"
                 ),
                 Advice(rates(records, 0.1, 0.1), "smaller steps", None),
                 Advice(

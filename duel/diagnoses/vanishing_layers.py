@@ -63,8 +63,9 @@ class VanishingLayers(Diagnosis):
                     "batch norm keeps each layer's spread",
                     "Ioffe, Szegedy 2015, arXiv:1502.03167",
                 ),
-                Advice(
-                    {"network.init_linear": "orthogonal"},
+                *dense_init(
+                    records,
+                    "orthogonal",
                     "initial weights that pass gradients on",
                     "Saxe et al. 2014, arXiv:1312.6120",
                 ),
