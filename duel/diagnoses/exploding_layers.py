@@ -1,7 +1,16 @@
 from __future__ import annotations
 
-from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence,
-    dense_init, rates
+from duel.diagnoses._base import (
+    LOOKS,
+    Advice,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Records,
+    confidence,
+    dense_init,
+    rates,
+)
 from duel.options import options
 
 

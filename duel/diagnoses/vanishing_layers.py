@@ -1,6 +1,15 @@
 from __future__ import annotations
 
-from duel.diagnoses._base import LOOKS, Advice, Diagnosis, Evidence, Finding, Records, confidence
+from duel.diagnoses._base import (
+    LOOKS,
+    Advice,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Records,
+    confidence,
+    dense_init,
+)
 from duel.options import options
 
 
