@@ -161,14 +161,19 @@ def diagnose(
                 f"{target} is a run, which has its own log and data: leave out log, against and columns"
             )
         run = target if isinstance(target, Run) else Run(target, allow_code)
-        own = [each for each in run.findings() if each["name"] == "non-finite"]
-        return {"findings": with_pictures([*own, *journal(run).findings()], run)}
+        return {"findings": standing(run, journal(run))}
     from duel.foreign import records as records_of
 
     samples = None if target is None else Path(target)
     logged = None if log is None else Path(log)
     seen, notes = records_of(samples=samples, log=logged, against=against, columns=columns)
     return {"findings": findings(seen), "notes": notes}
+
+
+def standing(run: Run, told: Journal) -> list[dict[str, Any]]:
+    """What is wrong with a run now, with pictures; a number that is none comes first."""
+    own = [each for each in run.findings() if each["name"] == "non-finite"]
+    return with_pictures([*own, *told.findings()], run)
 
 
 def with_pictures(found: Sequence[dict[str, Any]], run: Run) -> list[dict[str, Any]]:

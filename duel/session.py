@@ -25,7 +25,7 @@ from duel import run as runs
 from duel.datasets._base import Data
 from duel.datasets._scan import shown
 from duel.datasets.folder import Folder
-from duel.diagnose import advice, at_least, changed, diagnose, journal, with_pictures
+from duel.diagnose import advice, at_least, changed, diagnose, journal, standing
 from duel.diagnoses._base import Severity
 from duel.errors import (
     CheckpointError,
@@ -214,11 +214,10 @@ class Session:
                 self.stop()
 
     def _write_findings(self) -> None:
-        """What is wrong now; a number that is none comes first."""
-        own = [each for each in self.run.findings() if each["name"] == "non-finite"]
-        found = [*own, *self._journal.findings()]
+        """What is wrong now, in place of what was."""
+        found = standing(self.run, self._journal)
         if found or self.run.findings():
-            self.run.write_findings(with_pictures(found, self.run))
+            self.run.write_findings(found)
 
     @property
     def _halvings(self) -> int:

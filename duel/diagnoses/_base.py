@@ -132,6 +132,11 @@ def evidence(signal: str, series: Series, threshold: float | str) -> Evidence:
     return Evidence(signal, float(f"{value:.4g}"), threshold, tuple(step for step, _ in series))
 
 
+def of_player(table: Mapping[str, float | None], player: str) -> list[float]:
+    """A player's numbers of a table by layer, in the order of its layers."""
+    return [value for name, value in table.items() if name.startswith(f"{player}.") and value is not None]
+
+
 def confidence(value: float, threshold: float) -> float:
     """How far beyond its threshold a positive value is, above or below: 0.5 at it, 0.75 at three times."""
     whole = abs(value) + abs(threshold)

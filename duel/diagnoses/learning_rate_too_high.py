@@ -11,6 +11,7 @@ from duel.diagnoses._base import (
     confidence,
     evidence,
     lasting,
+    of_player,
     rates,
 )
 from duel.options import options
@@ -36,11 +37,7 @@ class LearningRateTooHigh(Diagnosis):
         for player in ("generator", "discriminator"):
             series = []
             for step, table in records.table("update_ratio"):
-                mine = [
-                    value
-                    for name, value in table.items()
-                    if name.startswith(f"{player}.") and value is not None
-                ]
+                mine = of_player(table, player)
                 if mine:
                     series.append((step, median(mine)))
             high = lasting(series, lambda value: value > self.update) or self._before_death(records, series)

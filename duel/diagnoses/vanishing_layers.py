@@ -9,6 +9,7 @@ from duel.diagnoses._base import (
     Records,
     confidence,
     dense_init,
+    of_player,
 )
 from duel.options import options
 
@@ -32,11 +33,7 @@ class VanishingLayers(Diagnosis):
         for event in looks:
             layers = event["values"].get("layer_gradient") or {}
             for player in ("generator", "discriminator", "encoder"):
-                mine = [
-                    value
-                    for name, value in layers.items()
-                    if name.startswith(f"{player}.") and value is not None
-                ]
+                mine = of_player(layers, player)
                 if len(mine) > 1 and max(mine) > 0:
                     shares.setdefault(player, []).append(mine[0] / max(mine))
         steps = tuple(event["step"] for event in looks)
