@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duel import catalog
 from duel import recipe as recipes
+from duel.diagnoses import _ranks
 from duel.diagnoses._base import Diagnosis, Finding, Records, Severity
-from duel.errors import RecipeError, RunError
+from duel.errors import DuelError, RecipeError, RunError
 from duel.recipe import Recipe
 from duel.run import Run, is_run
 
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
 _ORDER = ("severe", "warning", "info")
 _KINDS = ("step", "signal", "metric")
+_PAIRS = 8  # samples beside their nearest training images
+_AT_ONCE = 1000  # training images
 
 
 def at_least(severity: Severity, least: Severity) -> bool:
@@ -125,6 +134,16 @@ def journal(run: Run) -> Journal:
     return found
 
 
+def estimate_correlation(run: Run) -> float | None:
+    """How far a run's Wasserstein estimate goes with its metric: Spearman's rank correlation, from −1 to 1.
+
+    1: the estimate falls whenever the metric gets better, be that less or more. The metric is the one that
+    chooses the best checkpoint, on the validation split. None with fewer than 5 steps that were both looked
+    at and evaluated (with another objective than wasserstein there are none), or where one never changes.
+    """
+    return _ranks.estimate_correlation(journal(run).records())
+
+
 def history(run: Run) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """What was to be seen at each look of a run, from its records: (step, findings)."""
     found = Journal(run.recipe, run.state.get("steps"))
@@ -150,7 +169,8 @@ def diagnose(
     columns  where the log has loss_d, loss_g, …, if that is not to be guessed from its names
 
     Each finding has name, severity, confidence, evidence, explanation, advice and, for a run, a picture:
-    the sample grid nearest to its evidence. A run that ended with a number that is none has that finding
+    the sample grid nearest to its evidence; of memorisation, samples above their nearest training images,
+    which are drawn now (`memorised.png`). A run that ended with a number that is none has that finding
     first. For others' trainings there are also notes: what was taken for what.
 
     Raises RunError or DataError where there is nothing to judge.
@@ -161,13 +181,14 @@ def diagnose(
                 f"{target} is a run, which has its own log and data: leave out log, against and columns"
             )
         run = target if isinstance(target, Run) else Run(target, allow_code)
-        return {"findings": standing(run, journal(run))}
+        return {"findings": with_memorised(standing(run, journal(run)), run)}
+    from duel.foreign import non_finite
     from duel.foreign import records as records_of
 
     samples = None if target is None else Path(target)
     logged = None if log is None else Path(log)
     seen, notes = records_of(samples=samples, log=logged, against=against, columns=columns)
-    return {"findings": findings(seen), "notes": notes}
+    return {"findings": [*non_finite(seen), *findings(seen)], "notes": notes}
 
 
 def standing(run: Run, told: Journal) -> list[dict[str, Any]]:
@@ -187,3 +208,86 @@ def with_pictures(found: Sequence[dict[str, Any]], run: Run) -> list[dict[str, A
         nearest = min(grids, key=lambda grid: abs(grid[0] - step))
         pictured.append({**each, "picture": str(nearest[1])})
     return pictured
+
+
+# ---------------------------------------------------------------- what was learnt by heart
+
+
+def with_memorised(found: Sequence[dict[str, Any]], run: Run) -> list[dict[str, Any]]:
+    """The findings; that of memorisation has a picture of its own, where this machine can draw it."""
+    named = [each["name"] for each in found]
+    picture = draw_memorised(run) if "memorisation" in named else None
+    if picture is None:
+        return list(found)
+    return [{**each, "picture": str(picture)} if each["name"] == "memorisation" else each for each in found]
+
+
+def draw_memorised(run: Run) -> Path | None:
+    """Draw eight samples of the last checkpoint (those of seed 0), below each its nearest training image.
+
+    None where that cannot be: points, no checkpoint, training data that are not here or have changed, a
+    folder that cannot be written to.
+    """
+    import numpy as np
+
+    from duel import pictures
+
+    try:
+        step = run.checkpoint_step("last")
+        train = _train_images(run)
+        if train is None:
+            return None
+        drawn = np.concatenate([batch for batch, _ in run.stream(_PAIRS, checkpoint=step)])
+        samples = pictures.to_uint8(drawn)
+        pairs = np.concatenate([samples, train[nearest_images(samples, train)]])
+        title = f"step {step}: samples, and below each its nearest training image"
+        picture = _titled(pictures.grid(pairs, columns=_PAIRS), title)
+        return run.write_picture("memorised.png", pictures.png(picture))
+    except (DuelError, OSError):
+        return None
+
+
+def nearest_images(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """For each of N images (uint8 N×C×H×W) the number of its nearest of M, by small versions as in a look."""
+    import numpy as np
+
+    from duel.metrics._neighbours import nearest
+    from duel.signals import features, in_range
+
+    parts = [train[first : first + _AT_ONCE] for first in range(0, len(train), _AT_ONCE)]
+    base = np.concatenate([features(in_range(part)) for part in parts])
+    return nearest(features(in_range(samples)), base, 1)[1][:, 0]
+
+
+def _train_images(run: Run) -> np.ndarray | None:
+    """The run's training images; None for points, and where the data are no longer what they were."""
+    if run.spec.kind != "image":
+        return None
+    with _offline():
+        data = run.recipe.data.load()
+    same = data.fingerprint == run.provenance["data"].get("fingerprint")
+    return data.splits["train"].samples if same else None
+
+
+def _titled(image: Image.Image, title: str) -> Image.Image:
+    """The picture with a line of text above it."""
+    from PIL import Image, ImageDraw
+
+    whole = Image.new("RGB", (image.width, image.height + 16), "white")
+    whole.paste(image.convert("RGB"), (0, 16))
+    ImageDraw.Draw(whole).text((4, 2), title, fill="black")
+    return whole
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Without downloads: nobody who asks what is wrong expects a data set to be fetched."""
+    before = os.environ.get("DUEL_OFFLINE")
+    os.environ["DUEL_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DUEL_OFFLINE"]
+        else:
+            os.environ["DUEL_OFFLINE"] = before

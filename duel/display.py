@@ -180,8 +180,10 @@ def end_text(event: Event, session: Session) -> str:
     lines.append(f"  {'run folder':<16}{run}")
     longer = f" --steps {2 * step}" if event["reason"] == "done" else ""
     place = shlex.quote(str(run))
+    lines.append("next")
+    if session.run.findings():
+        lines.append(f"  {duel} diagnose {place}")
     lines += [
-        "next",
         f"  {duel} sample {place} --n 100 --seed 1 --out sample.png",
         f"  {duel} evaluate {place} --floor",
         f"  {duel} train --resume {place}{longer}",

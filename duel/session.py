@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from duel import checkpoint, pictures
+from duel import checkpoint, nonfinite, pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
@@ -241,21 +241,7 @@ class Session:
             for key, value in half.items()
             if key.startswith(("optimizer.generator.lr", "optimizer.discriminator.lr"))
         }
-        finding = {
-            "name": "non-finite",
-            "severity": "severe",
-            "confidence": 1.0,
-            "evidence": [
-                {
-                    "signal": error.tensor or error.signal,
-                    "value": str(error.value),
-                    "threshold": "finite",
-                    "steps": [error.step],
-                }
-            ],
-            "explanation": str(error),
-            "advice": [{"set": rates, "reason": "smaller steps diverge later or not at all", "source": None}],
-        }
+        finding = nonfinite.finding(error.tensor or error.signal, error.value, error.step, str(error), rates)
         self.run.write_findings([finding])
         return {"event": "finding", "step": error.step, **finding}
 

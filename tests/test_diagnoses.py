@@ -1,23 +1,41 @@
 """Diagnoses: each finds its planted fault in the records of a real run, and is silent on healthy ones.
 
-tests/records holds what runs of bench/diagnosis.py have recorded (`… fixtures tuning --into tests/records`).
+tests/records holds what runs of bench/diagnosis.py have recorded (`… fixtures tuning --into tests/records`);
+`unbounded-curve` is its unbounded-critic with `evaluate.every` = 100, so that each look has its evaluation.
 """
 
 import copy
 import gzip
 import json
+import math
+import os
+import re
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+from PIL import Image
+from scipy.stats import spearmanr
 
 import duel
 from duel import catalog
 from duel import recipe as recipes
-from duel.diagnose import Journal, advice, at_least, changed, findings
-from duel.diagnoses import _base
+from duel.diagnose import (
+    Journal,
+    advice,
+    at_least,
+    changed,
+    draw_memorised,
+    estimate_correlation,
+    findings,
+    nearest_images,
+)
+from duel.diagnoses import _base, _ranks
 from duel.diagnoses._base import Evidence, Records, confidence, evidence, lasting, rates
+from duel.run import Run
 
 PLACE = Path(__file__).parent / "records"
 NAMES = catalog.names("diagnoses")
@@ -34,6 +52,7 @@ SHOWN = {
     "learning-rate-too-high": "rates-0.03", "spike": "one-spike", "oscillation": "hopping",
     "oversmooth": "smooth", "vanishing-layers": "deep-sigmoid", "exploding-layers": "large-weights",
     "not-inverse": "blind-pair", "data-problem": "copies", "nothing-learned": "rates-1e-7",
+    "estimate-misleads": "unbounded-curve",
 }  # fmt: skip
 MADE = {"checkerboard", "norm-gap"}  # no run of a minute shows these for long: made records below
 SEVERE = {
@@ -183,6 +202,110 @@ def test_batch_norms_two_modes_may_differ_a_little():
     assert diagnosis("norm-gap").find(looking(norm_gap=0.6)).evidence[0].value == 0.6
 
 
+# ---------------------------------------------------------------- the Wasserstein estimate and the metric
+
+
+def measured(estimates, values, better="lower", every=100):
+    """Records with a look at each step 100, 200, … and an evaluation each `every` steps."""
+    looks = [
+        {"event": "signal", "step": 100 * n, "values": {"wasserstein_estimate": estimate}}
+        for n, estimate in enumerate(estimates, 1)
+    ]
+    row = {"event": "metric", "name": "fid", "better": better}
+    metrics = [
+        {**row, "step": every * n, "value": value, "low": value, "high": value}
+        for n, value in enumerate(values, 1)
+    ]
+    return Records(looks=looks, metrics=metrics, recipe={"n_critic": 5})
+
+
+def scattered(seed, count=30, levels=8):
+    return np.random.default_rng(seed).integers(0, levels, count).astype(float).tolist()
+
+
+def test_ranks_of_equal_values_are_their_mean():
+    assert _ranks.ranks([10.0, 30.0, 20.0, 30.0]) == [1, 3.5, 2, 3.5]
+    assert _ranks.ranks([5.0, 5.0, 5.0]) == [2, 2, 2]
+    assert _ranks.ranks([]) == []
+
+
+@pytest.mark.parametrize("levels", [2, 8, 10**6])
+@pytest.mark.parametrize("count", [5, 30])
+def test_the_correlation_is_scipys(count, levels):
+    for seed in range(5):
+        a, b = scattered(seed, count, levels), scattered(seed + 100, count, levels)
+        mixed = [x + y for x, y in zip(a, b, strict=True)]
+        for one, other in ((a, b), (a, mixed), (a, a), (a, [-x for x in a])):
+            expected = spearmanr(one, other).statistic if len(set(one)) > 1 < len(set(other)) else None
+            found = _ranks.spearman(one, other)
+            assert found == (None if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+def test_the_interval_is_bonetts_own_example():
+    """`ci.spear` of Bonett's R package statpsych: 15 pairs, 0.8699639, from 0.5840951 to 0.9638297."""
+    low, high = _ranks.spearman_interval(0.8699639, 15)
+    assert math.isclose(low, 0.5840951, abs_tol=1e-6)
+    assert math.isclose(high, 0.9638297, abs_tol=1e-6)
+    assert _ranks.spearman_interval(-1.0, 8) == pytest.approx((-1, -1))
+    assert _ranks.spearman_interval(1.0 + 1e-15, 8) == pytest.approx((1, 1))
+
+
+def test_an_estimate_that_falls_as_the_metric_gets_better_goes_with_it():
+    falling = [9.0, 7.0, 6.0, 4.0, 1.0]
+    rising = [0.1, 0.2, 0.3, 0.5, 0.9]
+    assert _ranks.estimate_correlation(measured(falling, falling)) == pytest.approx(1)
+    assert _ranks.estimate_correlation(measured(falling, rising)) == pytest.approx(-1)
+    assert _ranks.estimate_correlation(measured(falling, rising, "higher")) == pytest.approx(1)
+    assert _ranks.estimate_correlation(measured(falling, falling, "higher")) == pytest.approx(-1)
+
+
+def test_only_steps_that_were_looked_at_and_evaluated_count():
+    values = [5.0, 1.0, 4.0, 2.0, 3.0, 0.5]
+    every_other = measured(range(12), values, every=200)
+    assert [row[0] for row in _ranks.estimates(every_other)] == [200, 400, 600, 800, 1000, 1200]
+    expected = spearmanr([1, 3, 5, 7, 9, 11], values).statistic
+    assert _ranks.estimate_correlation(every_other) == pytest.approx(expected)
+    broken = measured([1, 2, None, 4, 5, 6, 7], [1, 2, 3, math.nan, 5, 6, 7])
+    assert [row[0] for row in _ranks.estimates(broken)] == [100, 200, 500, 600, 700]
+    assert _ranks.estimate_correlation(measured(range(4), range(4))) is None
+    assert _ranks.estimate_correlation(measured([1.0] * 9, range(9))) is None
+    assert _ranks.estimate_correlation(Records()) is None
+
+
+def test_an_estimate_that_misleads_is_told_from_one_that_is_not_known_to():
+    def said(estimates, values):
+        return diagnosis("estimate-misleads").find(measured(estimates, values))
+
+    against = said(range(8), range(8, 0, -1))
+    assert against.severity == "info"
+    assert against.evidence[0].steps == tuple(range(100, 900, 100))
+    assert "is -1.00 (-1.00 to -1.00), where 1 is wanted" in against.explanation
+    assert [each.set for each in against.advice] == [{}, {"n_critic": 10}]
+    assert said(range(7), range(7, 0, -1)) is None, "too few evaluations"
+    assert said(range(40), range(40)) is None
+    weak = [1, 6, 4, 2, 8, 5, 7, 3]
+    assert spearmanr(range(8), weak).statistic == pytest.approx(0.3333, abs=1e-4)
+    assert said(range(8), weak) is None, "eight evaluations cannot tell that from a strong one"
+    many = said([*range(8)] * 15, weak * 15)
+    assert "over 120 evaluations their rank correlation is 0.33 (0.16 to 0.49)" in many.explanation
+
+
+def test_a_run_gives_its_correlation(tmp_path):
+    changes = {
+        "objective.name": "wasserstein", "penalties": "interpolated", "network.discriminator_norm": "none",
+        "signals.every": 2, "evaluate.every": 4, "evaluate.metrics": ["frechet"],
+        "evaluate.features": "random", "evaluate.samples": 50,
+    }  # fmt: skip
+    events = tiny.train(tmp_path / "run", 24, changes=changes)
+    looked = {e["step"]: e["values"]["wasserstein_estimate"] for e in events if "values" in e}
+    metric = {e["step"]: e["value"] for e in events if e["event"] == "metric"}
+    assert list(metric) == [4, 8, 12, 16, 20, 24]
+    expected = spearmanr([looked[step] for step in metric], list(metric.values())).statistic
+    assert estimate_correlation(duel.load(tmp_path / "run")) == pytest.approx(expected)
+    tiny.train(tmp_path / "other", 2)
+    assert estimate_correlation(duel.load(tmp_path / "other")) is None
+
+
 # ---------------------------------------------------------------- source D's log
 
 
@@ -249,6 +372,20 @@ def test_lasting_wants_the_last_looks_and_all_of_them():
     assert lasting(series, lambda value: value > 5) == []
     assert lasting(series[:2], lambda value: True) == []
     assert lasting(series, lambda value: value > 5, looks=2) == series[2:]
+
+
+def test_the_last_looks_come_with_their_steps_or_not_at_all():
+    records = looking(a=1.0)
+    assert _base.last_looks(records) == ((400, 500, 600), [{"a": 1.0}] * 3)
+    assert _base.last_looks(replace(records, looks=records.looks[:2])) == ((), [])
+
+
+def test_the_relativistic_objective_is_advised_without_batch_norm():
+    plain = {"objective.name": "relativistic", "penalties": "r1,r2"}
+    for norm, more in (("batch", {"network.discriminator_norm": "none"}), ("layer", {})):
+        records = replace(looking(diversity=0.0, twins=0.0), recipe={"network.discriminator_norm": norm})
+        assert _base.relativistic(records, "so", "them") == _base.Advice({**plain, **more}, "so", "them")
+        assert {**plain, **more} in [each.set for each in diagnosis("mode-collapse").find(records).advice]
 
 
 def test_evidence_is_the_median_and_its_steps():
@@ -342,9 +479,132 @@ def test_a_hopeless_run_is_ended_early_and_can_go_on(tmp_path, capsys, monkeypat
     assert run.state["last"] < 60
     assert "stopped by the finding" in next(run.events("end"))["message"]
     assert "stopped early" in text
+    assert re.search(rf"^next\n.* diagnose {place}$", text, re.MULTILINE)
     status, _, _ = tiny.command(capsys, monkeypatch, "train", "--resume", place)
     assert status == 0
     assert duel.load(place).state["state"] == "done"
+
+
+def test_a_run_without_findings_does_not_send_anybody_to_them(tmp_path, capsys, monkeypatch):
+    changes = [f"--set={key}={value}" for key, value in {**tiny.TINY, "signals.every": 0}.items()]
+    _, text, _ = tiny.command(
+        capsys, monkeypatch, "train", "dcgan", "--out", tmp_path / "run", "--steps", 2, *changes
+    )
+    assert "next\n" in text
+    assert " diagnose " not in text
+
+
+# ---------------------------------------------------------------- a picture of what was learnt by heart
+
+BY_HEART = {
+    "data.resolution": 8, "network.generator_hidden": [128], "network.discriminator_hidden": [128],
+    "latent.size": 8, "batch_size": 16, "signals.every": 100, "log.every": 500, "sample.every": 1200,
+    "checkpoint.every": 600, "optimizer.generator.lr": 1e-3, "optimizer.discriminator.lr": 1e-3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def by_heart(tmp_path_factory):
+    """A run on eight images that has learnt them by heart, and the folder of the images."""
+    place = tmp_path_factory.mktemp("by-heart")
+    (place / "eight").mkdir()
+    for number, image in enumerate(
+        catalog.load_class("datasets", "digits")().load().splits["train"].samples[:8]
+    ):
+        Image.fromarray(image[0]).save(place / "eight" / f"{number}.png")
+    tiny.train(place / "run", 1200, recipe="gan", data=str(place / "eight"), changes=BY_HEART)
+    return duel.load(place / "run"), place / "eight"
+
+
+def pictured(run):
+    """The picture of the finding, which is there."""
+    return {each["name"]: Path(each["picture"]) for each in duel.diagnose(run)["findings"]}["memorisation"]
+
+
+def tiles(sheet, row):
+    """Eight images of 8×8, of a sheet that shows each pixel six times, below its title."""
+    pixels = np.asarray(sheet)[16:]
+    assert pixels.shape == (2 * 50 + 2, 8 * 50 + 2, 3)
+    assert (pixels == pixels[..., :1]).all()
+    top = 2 + 50 * row
+    return np.stack([pixels[top : top + 48 : 6, 2 + 50 * n : 50 + 50 * n : 6, 0] for n in range(8)])
+
+
+def test_what_was_learnt_by_heart_is_shown_above_what_it_was_learnt_from(by_heart):
+    run, _ = by_heart
+    found = pictured(run)
+    assert found == run.path / "memorised.png"
+    with Image.open(found) as sheet:
+        above, below = tiles(sheet, 0), tiles(sheet, 1)
+    samples = run.sample(8, seed=0)[:, 0]
+    assert np.array_equal(above, np.rint(samples * 255))
+    train = run.recipe.data.load().splits["train"].samples[:, 0]
+    for sample, shown in zip(above.astype(float), below, strict=True):
+        apart = [np.square(sample - image).sum() for image in train]
+        assert np.array_equal(shown, train[np.argmin(apart)])
+    before = found.read_bytes()
+    found.unlink()
+    assert pictured(run).read_bytes() == before, "the same samples each time"
+
+
+def test_a_neighbour_is_looked_for_among_all_training_images():
+    train = np.random.default_rng(0).integers(0, 256, (2500, 3, 16, 16), np.uint8)
+    chosen = [2499, 0, 1000, 999, 2000]
+    near = np.clip(train[chosen].astype(int) + 3, 0, 255).astype(np.uint8)
+    assert nearest_images(near, train).tolist() == chosen
+
+
+def test_where_the_pairs_cannot_be_drawn_there_is_the_grid(by_heart, sick, tmp_path, monkeypatch):
+    whole, images = by_heart
+    shutil.copytree(whole.path, tmp_path / "run")
+    run = duel.load(tmp_path / "run")
+    drawn = pictured(run)
+    drawn.unlink()
+
+    def grid_only():
+        return pictured(run).parent == run.samples_folder and not drawn.exists()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_picture", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
+        assert grid_only()
+    (run.path / "checkpoints").rename(run.path / "gone")
+    assert grid_only()
+    (run.path / "gone").rename(run.path / "checkpoints")
+    assert pictured(run) == drawn
+    drawn.unlink()
+    kept = (images / "0.png").read_bytes()
+    try:
+        Image.new("L", (8, 8)).save(images / "0.png")
+        assert grid_only(), "the data are others now"
+        (images / "0.png").write_bytes(kept)
+        images.rename(images.parent / "moved")
+        assert grid_only(), "the data are gone"
+        (images.parent / "moved").rename(images)
+    finally:
+        (images / "0.png").write_bytes(kept)
+    assert pictured(run) == drawn
+
+
+def test_of_points_there_are_no_pairs(tmp_path):
+    tiny.train(tmp_path / "run", 2, recipe="gan", data="ring")
+    assert draw_memorised(duel.load(tmp_path / "run")) is None
+
+
+def test_nothing_is_downloaded_for_a_picture(by_heart, monkeypatch):
+    run, _ = by_heart
+    seen = []
+    load = type(run.recipe.data).load
+    monkeypatch.setattr(
+        type(run.recipe.data), "load", lambda self: seen.append(os.environ.get("DUEL_OFFLINE")) or load(self)
+    )
+    for before in (None, "0"):
+        if before is None:
+            monkeypatch.delenv("DUEL_OFFLINE", raising=False)
+        else:
+            monkeypatch.setenv("DUEL_OFFLINE", before)
+        assert draw_memorised(run) is not None
+        assert os.environ.get("DUEL_OFFLINE") == before
+    assert seen == ["1", "1"]
 
 
 def test_an_advised_run_starts_afresh_and_names_its_ancestor(sick, tmp_path):

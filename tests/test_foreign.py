@@ -15,6 +15,14 @@ from duel import catalog, foreign
 from duel.datasets.digits import Digits
 from duel.diagnose import findings
 from duel.errors import DataError, DuelError, InputError
+from duel.foreign import event_file as files
+from duel.foreign import finite
+from duel.foreign import log as logs
+from duel.foreign import samples as looks
+from duel.foreign import text as texts
+from duel.foreign.folders import Sample, step_of
+from duel.foreign.images import Seen, decoded
+from duel.foreign.names import meaning
 
 # ---------------------------------------------------------------- logs written here
 
@@ -101,7 +109,7 @@ def scalars(count=6):
 
 
 @pytest.mark.parametrize(
-    ("name", "meaning"),
+    ("name", "expected"),
     [
         ("Loss_D", "loss_d"), ("d_loss", "loss_d"), ("lossD", "loss_d"), ("errD", "loss_d"),
         ("DLoss", "loss_d"), ("loss/D", "loss_d"), ("discriminator_loss", "loss_d"),
@@ -119,15 +127,15 @@ def scalars(count=6):
         ("is_std", None), ("///", None),
     ],
 )  # fmt: skip
-def test_what_a_column_is_taken_for(name, meaning):
-    found = foreign._meaning(name)
-    assert (found and found[0]) == meaning
+def test_what_a_column_is_taken_for(name, expected):
+    found = meaning(name)
+    assert (found and found[0]) == expected
 
 
 def test_the_steps_own_names_are_known():
     """What duel writes itself is understood."""
     for name in foreign.STEP_FIELDS:
-        assert foreign._meaning(name) == (name, (0, 0))
+        assert meaning(name) == (name, (0, 0))
 
 
 # ---------------------------------------------------------------- tables
@@ -302,10 +310,10 @@ def test_a_long_log_is_thinned_to_its_end(tmp_path):
 
 
 def test_a_log_with_too_many_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign, "_NUMBERS", 10)
+    monkeypatch.setattr(logs, "_NUMBERS", 10)
     with pytest.raises(DataError, match="more than 10 numbers"):
         log_of(table(tmp_path, [1.0] * 10))
-    monkeypatch.setattr(foreign, "_TEXT_BYTES", 10)
+    monkeypatch.setattr(texts, "_BYTES", 10)
     with pytest.raises(DataError, match="too large"):
         log_of(table(tmp_path, [1.0] * 10))
 
@@ -357,7 +365,7 @@ def check_hostile(tmp_path, whole, rng, mutations, reframe=None):
 def test_the_checksum_is_castagnolis():
     assert slow_crc(b"123456789") == (((0xE3069283 >> 15) | (0xE3069283 << 17)) + 0xA282EAD8) & 0xFFFFFFFF
     for content in (b"", b"123456789", bytes(range(256))):
-        assert foreign._crc(content) == slow_crc(content)
+        assert files.crc(content) == slow_crc(content)
 
 
 def test_an_event_file(tmp_path):
@@ -521,14 +529,14 @@ def test_large_records_are_passed_over_or_checked_where_they_hold_a_number(tmp_p
     image = part(1, b"samples") + part(4, part(4, b"\x89PNG" + bytes(1000)))
     one, two, three = event(1, image), event(2, image, simple("d_loss", 3.0)), event(3, simple("d_loss", 4.0))
     whole = event_file(one, two, three)
-    monkeypatch.setattr(foreign, "_CHECKED", 100)
+    monkeypatch.setattr(files, "_CHECKED", 100)
     spoilt = bytearray(whole)
     spoilt[whole.index(b"PNG") + 500] ^= 1
     assert log_of(text(tmp_path, bytes(spoilt)))[0].logged("loss_d") == [(2, 3.0), (3, 4.0)]
     spoilt[whole.rindex(b"PNG") + 500] ^= 1
     with pytest.raises(DataError, match="damaged"):
         log_of(text(tmp_path, bytes(spoilt)))
-    monkeypatch.setattr(foreign, "_RECORD", 500)
+    monkeypatch.setattr(files, "_RECORD", 500)
     assert log_of(text(tmp_path, whole))[0].logged("loss_d") == [(3, 4.0)]
 
 
@@ -568,6 +576,60 @@ def test_a_spike_that_recovers_is_no_divergence(tmp_path):
     losses = [0.7 + 0.01 * (n % 3) for n in range(60)]
     losses[30] = 40.0
     assert names(log_of(table(tmp_path, losses))[0]) == ["spike"]
+
+
+def test_a_log_that_ends_with_no_number_is_a_severe_finding(tmp_path):
+    found, _ = log_of(table(tmp_path, [1, "nan", 2, "inf", "1e39"], [1, 1, "-inf", 1, 1]))
+    (finding,) = foreign.non_finite(found)
+    assert finding == {
+        "name": "non-finite",
+        "severity": "severe",
+        "confidence": 1.0,
+        "evidence": [{"signal": "loss_d", "value": "inf", "threshold": "finite", "steps": [3]}],
+        "explanation": finding["explanation"],
+        "advice": [{"set": {}, "reason": finding["advice"][0]["reason"], "source": None}],
+    }
+    assert finding["explanation"].startswith("loss_d is inf at step 3 and no usable number from there")
+    assert "learning rates" in finding["advice"][0]["reason"]
+
+
+def test_the_loss_that_stops_being_a_number_first_is_named(tmp_path):
+    fine = [1.0, 2.0]
+    both, _ = log_of(table(tmp_path, [*fine, 3, "nan", "nan"], [*fine, "-inf", "nan", "nan"]))
+    assert both.ending == finite.Ending("loss_g", 2, -math.inf)
+    json.dumps(foreign.non_finite(both), allow_nan=False)
+
+
+def test_an_event_file_that_ends_with_no_number(tmp_path):
+    losses = [0.5, 0.6, math.nan, math.nan]
+    found, _ = log_of(
+        text(tmp_path, event_file(*(event(10 * n, simple("errD", x)) for n, x in enumerate(losses))))
+    )
+    (finding,) = foreign.non_finite(found)
+    assert finding["evidence"] == [{"signal": "loss_d", "value": "nan", "threshold": "finite", "steps": [20]}]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [1, "nan", 2, 3],
+        [1, "inf", "nan", 2],
+        [1, 2, 3],
+        ["nan", "nan", 1, "nan", "nan", 2, "nan", "nan"],  # only every third one is measured
+    ],
+)
+def test_a_log_that_comes_back_to_numbers_has_notes_only(tmp_path, losses):
+    found, notes = log_of(table(tmp_path, losses))
+    assert foreign.non_finite(found) == []
+    lost = sum(isinstance(loss, str) for loss in losses)
+    assert any(f"loss_d is no finite number in {lost} of" in note for note in notes) == (lost > 0)
+    assert not any("diverged" in note for note in notes)
+
+
+def test_a_metric_that_ends_with_no_number_is_no_divergence(tmp_path):
+    found, notes = log_of(table(tmp_path, [0.7] * 3, fid=[9, "nan", "nan"]))
+    assert foreign.non_finite(found) == []
+    assert any("fid is no finite number in 2 of 3" in note for note in notes)
 
 
 def test_losses_that_grow_are_a_divergence(tmp_path):
@@ -641,9 +703,9 @@ def test_the_looks_are_disjoint_parts_of_the_samples(tmp_path, digits):
     again, _ = look(folder)
     assert [each["values"] for each in found.looks] == [each["values"] for each in again.looks]
     assert len({json.dumps(each["values"]) for each in found.looks}) == 5
-    seen = foreign._Seen(8, 1)
-    files = [foreign._Sample(path, None) for path in sorted(folder.iterdir())]
-    images, _ = foreign._decoded(files, 1000, seen)
+    seen = Seen(8, 1)
+    files = [Sample(path, None) for path in sorted(folder.iterdir())]
+    images, _ = decoded(files, 1000, seen)
     assert len({image.tobytes() for image in images}) == len(
         {image.tobytes() for image in digits.splits["train"].samples[:103]}
     )
@@ -704,7 +766,7 @@ def test_folders_of_steps_are_looks_in_order(tmp_path, digits):
      ("iterations=7", 7), ("kimg25", 25), ("real", None), ("9" * 30, None)],
 )  # fmt: skip
 def test_the_step_in_a_folders_name(name, step):
-    assert foreign._step_of(name) == step
+    assert step_of(name) == step
 
 
 def test_folders_of_steps_that_do_not_fit(tmp_path, digits):
@@ -775,10 +837,10 @@ def test_too_few_samples_and_files_that_are_none(tmp_path, digits):
 
 
 def test_only_so_many_images_are_decoded(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr(foreign, "_PER_LOOK", 20)
+    monkeypatch.setattr(looks, "_PER_LOOK", 20)
     seen = []
-    note = foreign._note
-    monkeypatch.setattr(foreign, "_note", lambda *given: seen.append(1) or note(*given))
+    note = Seen.note
+    monkeypatch.setattr(Seen, "note", lambda *given: seen.append(1) or note(*given))
     found, notes = look(save(tmp_path / "samples", digits.splits["train"].samples[:300]))
     assert len(seen) == 100
     assert len(found.looks) == 5

@@ -562,6 +562,32 @@ def test_the_slope_is_the_numeric_one_at_points_between_real_and_generated_sampl
     assert "critic_slope" not in dense(engine).look()
 
 
+PENALISED = {"objective.name": "wasserstein", "penalties": "interpolated"}
+
+
+@pytest.mark.parametrize("bounded", [CLIPPED, PENALISED], ids=["clipped", "penalised"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_wasserstein_estimate_is_the_difference_of_mean_scores(engine, bounded):
+    data = made_data(side=4)
+    data.splits["validation"] = Split(data.splits["train"].samples[:9], None)
+    looked = dense(engine, data, **bounded, precision="float64")
+    looked.weights("discriminator.1.weight")[...] = 0
+    looked.weights("discriminator.1.bias")[...] = 0
+    looked.weights("discriminator.3.weight")[...] = 0
+    looked.weights("discriminator.3.bias")[...] = 7
+    assert looked.look()["wasserstein_estimate"] == 0
+    looked.weights("discriminator.1.weight")[0, 5] = 3  # the score is 2 leaky(3 pixel) + 7
+    looked.weights("discriminator.3.weight")[0, 0] = 2
+    samples = looked.watch.looked
+    pixels = [each[:, 0, 1, 1] for each in (samples.train, looked.generate(samples.latent, None))]
+    real, fake = (np.where(pixel > 0, 6 * pixel, 0.2 * 6 * pixel).mean() + 7 for pixel in pixels)
+    found = looked.look()
+    assert abs(real - fake) > 0.01
+    assert math.isclose(found["wasserstein_estimate"], real - fake, rel_tol=1e-4)
+    assert "wasserstein_estimate" not in dense(engine).look()
+    assert "wasserstein_estimate" not in dense(engine, penalties="interpolated").look()
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_clipped_is_the_share_of_weights_at_the_limit(engine):
     looked = dense(engine, made_data(side=4), **CLIPPED)

@@ -126,6 +126,14 @@ def lasting(series: Series, holds: Callable[[float], bool], looks: int = LOOKS) 
     return last if len(last) == looks and all(holds(value) for _, value in last) else []
 
 
+def last_looks(records: Records) -> tuple[tuple[int, ...], list[Mapping[str, Any]]]:
+    """The steps of the last `LOOKS` looks and the values of each; both empty where there are fewer."""
+    last = records.looks[-LOOKS:]
+    if len(last) < LOOKS:
+        return (), []
+    return tuple(event["step"] for event in last), [event["values"] for event in last]
+
+
 def evidence(signal: str, series: Series, threshold: float | str) -> Evidence:
     """The median of a part of a series."""
     value = median(value for _, value in series)
@@ -163,6 +171,12 @@ def adam(records: Records) -> tuple[Advice, ...]:
             "Kingma, Ba 2014, arXiv:1412.6980; Hoeckler 2021, section 5.1",
         ),
     )
+
+
+def relativistic(records: Records, reason: str, source: str) -> Advice:
+    """The relativistic objective with R1 and R2 (R3GAN), without batch norm in the discriminator."""
+    changes = {"objective.name": "relativistic", "penalties": "r1,r2", **no_batch_norm(records)}
+    return Advice(changes, reason, source)
 
 
 def network(records: Records, name: str) -> dict[str, Any]:

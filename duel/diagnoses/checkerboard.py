@@ -34,9 +34,8 @@ class Checkerboard(Diagnosis):
             confidence=confidence(strong[-1][1], self.peak),
             evidence=(evidence("checkerboard", strong, self.peak),),
             explanation=(
-                "The images carry a regular pattern of small squares. The generator's upscaling covers "
-                "some pixels more "
-                "often than others, and training has not evened it out."
+                "The images carry a regular pattern of small squares. The generator's upscaling covers some "
+                "pixels more often than others, and training has not evened it out."
             ),
             advice=(
                 Advice(

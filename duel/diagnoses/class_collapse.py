@@ -10,6 +10,7 @@ from duel.diagnoses._base import (
     Finding,
     Records,
     confidence,
+    last_looks,
     rates,
 )
 from duel.options import options
@@ -36,15 +37,14 @@ class ClassCollapse(Diagnosis):
     precision: float = 0.3
 
     def find(self, records: Records) -> Finding | None:
-        looks = records.looks[-LOOKS:]
-        if len(looks) < LOOKS:
+        steps, looks = last_looks(records)
+        if not looks:
             return None
-        steps = tuple(event["step"] for event in looks)
-        poor = self._poor([event["values"].get("class_diversity") for event in looks])
+        poor = self._poor([values.get("class_diversity") for values in looks])
         gone = self._missing(records)
         found = []
         if poor:
-            of_last = looks[-1]["values"]["class_diversity"]
+            of_last = looks[-1]["class_diversity"]
             found.append(
                 Evidence(f"class_diversity of {_names(poor)}", of_last[poor[0]], self.diversity, steps)
             )
@@ -52,16 +52,15 @@ class ClassCollapse(Diagnosis):
             found.append(Evidence(f"class_shares of {_names(gone)}", 0.0, self.missing, steps))
         if not found:
             return None
+        names = _names(poor + gone)
+        which = f"Class {names} is" if len(poor + gone) == 1 else f"Classes {names} are"
         return Finding(
             severity="warning",
             confidence=confidence(float(found[0].value), float(found[0].threshold)),
             evidence=tuple(found),
             explanation=(
-                f"Class{'es' if len(poor + gone) > 1 else ''} {_names(poor + gone)} "
-                f"{'are' if len(poor + gone) > 1 else 'is'} always the same image or missing, while other "
-                "classes "
-                "vary. The generator gets away with it as long as the discriminator does not compare "
-                "within a class."
+                f"{which} always the same image or missing, while other classes vary. The generator gets "
+                "away with it as long as the discriminator does not compare within a class."
             ),
             advice=(
                 _labels_everywhere() if records.conditional else _labels(),

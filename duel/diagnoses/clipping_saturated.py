@@ -25,8 +25,7 @@ class ClippingSaturated(Diagnosis):
             evidence=(evidence("clipped", full, self.share),),
             explanation=(
                 "Nearly all weights of the critic are as large as clipping allows, so it can only be very "
-                "simple and very "
-                "flat. What it tells the generator is coarse and small."
+                "simple and very flat. What it tells the generator is coarse and small."
             ),
             advice=(
                 Advice(

@@ -23,9 +23,8 @@ class CriticNotLipschitz(Diagnosis):
             evidence=(evidence("critic_slope", steep, self.slope),),
             explanation=(
                 "Between real and generated samples the critic is far steeper than the 1 that the "
-                "Wasserstein distance "
-                "asks for. Its scores then grow without meaning, and the generator follows a cliff instead "
-                "of a slope."
+                "Wasserstein distance asks for. Its scores then grow without meaning, and the generator "
+                "follows a cliff instead of a slope."
             ),
             advice=(
                 Advice(

@@ -44,9 +44,8 @@ class DiscriminatorOverfitting(Diagnosis):
             evidence=(seen,),
             explanation=(
                 "The discriminator scores its training samples well above real samples that it has never "
-                "seen. It learns "
-                "the samples by heart, and what it then teaches the generator is about these samples, not "
-                "about the data."
+                "seen. It learns the samples by heart, and what it then teaches the generator is about "
+                "these samples, not about the data."
             ),
             advice=(
                 Advice(

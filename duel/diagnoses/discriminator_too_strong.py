@@ -69,10 +69,8 @@ class DiscriminatorTooStrong(Diagnosis):
             ),
             explanation=(
                 "The discriminator tells generated samples from real ones without a mistake, and the "
-                "samples do not "
-                "come nearer to the data. It learns faster than the generator can follow, and what it "
-                "passes back is of "
-                "no use."
+                "samples do not come nearer to the data. It learns faster than the generator can follow, "
+                "and what it passes back is of no use."
             ),
             advice=tuple(advice[:-1] if bounded else advice),
         )

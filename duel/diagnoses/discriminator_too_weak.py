@@ -36,8 +36,7 @@ class DiscriminatorTooWeak(Diagnosis):
             ),
             explanation=(
                 "The discriminator is no better than a coin, although the samples are nothing like the "
-                "data. The "
-                "generator learns from what the discriminator can see, so it learns nothing."
+                "data. The generator learns from what the discriminator can see, so it learns nothing."
             ),
             advice=(
                 Advice(

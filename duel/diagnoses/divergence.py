@@ -57,8 +57,7 @@ class Divergence(Diagnosis):
                     ),
                     explanation=(
                         "The losses have grown many times over and keep growing. The players push each "
-                        "other's outputs "
-                        "ever further without getting better; nothing bounds them."
+                        "other's outputs ever further without getting better; nothing bounds them."
                     ),
                     advice=(
                         *_bounds(records),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from duel.diagnoses._base import (
-    LOOKS,
     Advice,
     Diagnosis,
     Evidence,
@@ -9,6 +8,7 @@ from duel.diagnoses._base import (
     Records,
     confidence,
     dense_init,
+    last_looks,
     rates,
 )
 from duel.options import options
@@ -28,17 +28,16 @@ class ExplodingLayers(Diagnosis):
     dead: float = 0.6
 
     def find(self, records: Records) -> Finding | None:
-        looks = records.looks[-LOOKS:]
-        if len(looks) < LOOKS:
+        steps, looks = last_looks(records)
+        if not looks:
             return None
-        steps = tuple(event["step"] for event in looks)
         found = []
         for name in ("gradient_g", "gradient_d"):
-            values = [event["values"].get(name) or 0.0 for event in looks]
-            if min(values) > self.gradient:
-                found.append(Evidence(name, min(values), self.gradient, steps))
-        for layer in looks[-1]["values"].get("dead") or {}:
-            shares = [event["values"]["dead"].get(layer, 0.0) for event in looks]
+            norms = [values.get(name) or 0.0 for values in looks]
+            if min(norms) > self.gradient:
+                found.append(Evidence(name, min(norms), self.gradient, steps))
+        for layer in looks[-1].get("dead") or {}:
+            shares = [(values.get("dead") or {}).get(layer, 0.0) for values in looks]
             if min(shares) > self.dead:
                 found.append(Evidence(f"dead units of {layer}", min(shares), self.dead, steps))
         if not found:
@@ -49,8 +48,7 @@ class ExplodingLayers(Diagnosis):
             evidence=tuple(found),
             explanation=(
                 "Gradients are so large, or so many units give always the same output, that the layers "
-                "below learn "
-                "nothing sensible. Initial weights or steps were too large for this depth."
+                "below learn nothing sensible. Initial weights or steps were too large for this depth."
             ),
             advice=(
                 *dense_init(

@@ -49,8 +49,7 @@ class LabelIgnored(Diagnosis):
             evidence=tuple(found),
             explanation=(
                 "Asking for another class does not change what is drawn. Either the label hardly reaches "
-                "the networks, "
-                f"or it says nothing about the images.{labels}"
+                f"the networks, or it says nothing about the images.{labels}"
             ),
             advice=(
                 Advice(

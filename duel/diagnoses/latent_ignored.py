@@ -46,8 +46,7 @@ class LatentIgnored(Diagnosis):
             evidence=(evidence("sensitivity", still, self.sensitivity),),
             explanation=(
                 "Moving the latent vector changes nothing in the samples, from the first look on. The "
-                "generator does "
-                "not see its input: a layer scales it away, or labels have taken its place."
+                "generator does not see its input: a layer scales it away, or labels have taken its place."
             ),
             advice=(
                 Advice(network(records, "dcgan"), "networks of the catalog pass the latent vector on", None),

@@ -53,8 +53,7 @@ class LearningRateTooHigh(Diagnosis):
             evidence=tuple(found),
             explanation=(
                 "Every step rewrites a good part of the weights, so what one step has learnt the next "
-                "destroys. The "
-                "learning rate is too high for this network."
+                "destroys. The learning rate is too high for this network."
             ),
             advice=(
                 Advice(rates(records, *factors), "a tenth of the rate", None),

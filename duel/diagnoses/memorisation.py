@@ -32,8 +32,7 @@ class Memorisation(Diagnosis):
             evidence=(evidence("nearest", near, self.nearest),),
             explanation=(
                 "The samples are nearer to the training samples than real ones that were held out. The "
-                "generator "
-                "repeats what it was shown; whoever asks for new samples gets old ones."
+                "generator repeats what it was shown; whoever asks for new samples gets old ones."
             ),
             advice=(
                 Advice(

@@ -9,8 +9,8 @@ from duel.diagnoses._base import (
     confidence,
     evidence,
     lasting,
-    no_batch_norm,
     rates,
+    relativistic,
 )
 from duel.options import options
 
@@ -37,8 +37,8 @@ class ModeCollapse(Diagnosis):
                 "a discriminator that has won gives the generator no direction; a slower one leaves it some",
                 "Heusel et al. 2017, arXiv:1706.08500 (rates of their own for both players)",
             ),
-            Advice(
-                {"objective.name": "relativistic", "penalties": "r1,r2", **no_batch_norm(records)},
+            relativistic(
+                records,
                 "comparing each sample with a real one, with R1 and R2, has no collapsed equilibrium",
                 "Huang et al. 2024, arXiv:2501.05441 (R3GAN)",
             ),
@@ -49,9 +49,8 @@ class ModeCollapse(Diagnosis):
             evidence=(evidence("diversity", low, self.diversity),),
             explanation=(
                 "The generator makes nearly the same sample from every latent vector. It has found one "
-                "that the "
-                "discriminator lets pass (or is stuck), and nothing in the game pulls the samples apart "
-                "again."
+                "that the discriminator lets pass (or is stuck), and nothing in the game pulls the samples "
+                "apart again."
             ),
             advice=advice,
         )

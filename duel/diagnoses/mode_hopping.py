@@ -8,8 +8,8 @@ from duel.diagnoses._base import (
     confidence,
     evidence,
     lasting,
-    no_batch_norm,
     rates,
+    relativistic,
 )
 from duel.options import options
 
@@ -48,9 +48,8 @@ class ModeHopping(Diagnosis):
             ),
             explanation=(
                 "The same latent vectors give quite other samples at every look, yet never many kinds at "
-                "once. The "
-                "generator flees from what the discriminator has just learnt to reject, and the chase goes "
-                "round."
+                "once. The generator flees from what the discriminator has just learnt to reject, and the "
+                "chase goes round."
             ),
             advice=(
                 Advice(
@@ -58,11 +57,7 @@ class ModeHopping(Diagnosis):
                     "a slower generator gives the discriminator time to remember every mode",
                     "Heusel et al. 2017, arXiv:1706.08500",
                 ),
-                Advice(
-                    {"objective.name": "relativistic", "penalties": "r1,r2", **no_batch_norm(records)},
-                    "R1 and R2 damp the chase",
-                    "Mescheder et al. 2018, arXiv:1801.04406",
-                ),
+                relativistic(records, "R1 and R2 damp the chase", "Mescheder et al. 2018, arXiv:1801.04406"),
                 Advice(
                     {"ema.decay": 0.999},
                     "the average of the generator's weights over the steps does not hop",

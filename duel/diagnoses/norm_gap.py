@@ -24,8 +24,8 @@ class NormGap(Diagnosis):
             evidence=(evidence("norm_gap", wide, self.gap),),
             explanation=(
                 "The samples that the discriminator has seen are not those that you get: batch norm's "
-                "running statistics "
-                "are far from those of a batch. Small batches or fast changes of the weights do that."
+                "running statistics are far from those of a batch. Small batches or fast changes of the "
+                "weights do that."
             ),
             advice=(
                 Advice(

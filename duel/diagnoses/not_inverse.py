@@ -42,8 +42,7 @@ class NotInverse(Diagnosis):
             evidence=(evidence("match", wrong, self.match),),
             explanation=(
                 "What the generator makes of a sample's code is hardly nearer to the sample than any other "
-                "sample is. "
-                "Encoder and generator have not become each other's inverse."
+                "sample is. Encoder and generator have not become each other's inverse."
             ),
             advice=(
                 Advice(

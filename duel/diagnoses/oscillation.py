@@ -41,8 +41,8 @@ class Oscillation(Diagnosis):
             ),
             explanation=(
                 "From look to look the samples change as much as different images do, and they are no "
-                "nearer to the data "
-                "than long ago. The players go round each other instead of towards each other."
+                "nearer to the data than long ago. "
+                "The players go round each other instead of towards each other."
             ),
             advice=(
                 Advice(

@@ -32,8 +32,7 @@ class Oversmooth(Diagnosis):
             evidence=(evidence("sharpness", smooth, self.sharpness),),
             explanation=(
                 "The samples have the large shapes of the data and little of its detail. The generator's "
-                "upscaling "
-                "smooths detail away, or the discriminator does not look for it."
+                "upscaling smooths detail away, or the discriminator does not look for it."
             ),
             advice=(
                 Advice(

@@ -10,6 +10,7 @@ from duel.diagnoses._base import (
     lasting,
     no_batch_norm,
     rates,
+    relativistic,
 )
 from duel.options import options
 
@@ -54,8 +55,8 @@ class PartialCollapse(Diagnosis):
                 "The discriminator judges samples one by one, so it does not mind that they are alike."
             ),
             advice=(
-                Advice(
-                    {"objective.name": "relativistic", "penalties": "r1,r2", **no_batch_norm(records)},
+                relativistic(
+                    records,
                     "comparing with real samples, with R1 and R2, covers more modes",
                     "Huang et al. 2024, arXiv:2501.05441; our own points table, docs/evidence/variants.md",
                 ),

@@ -40,9 +40,9 @@ class PastItsBest(Diagnosis):
                 ),
             ),
             explanation=(
-                f"The best {name} was {value:.4g} at step {step}; the last {self.since} evaluations are "
-                "all worse, now "
-                f"{last:.4g}. Training on has made it worse: stop, and take the checkpoint of step {step}."
+                f"The best {name} was {value:.4g} at step {step}; the last {self.since} evaluations are all "
+                f"worse, now {last:.4g}. "
+                f"Training on has made it worse: stop, and take the checkpoint of step {step}."
             ),
             advice=(
                 Advice(rates(records, 0.25, 0.25), "smaller steps stay near what was found", None),

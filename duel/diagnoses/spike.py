@@ -34,9 +34,8 @@ class Spike(Diagnosis):
                 Evidence(f"|{name}|", float(f"{value:.4g}"), float(f"{self.times * usual:.4g}"), (step,)),
             ),
             explanation=(
-                f"The loss jumped to {value:.3g} at step {step} and was back at {usual:.3g} soon after. "
-                "One bad update "
-                "does no lasting harm; several of them ask for smaller steps."
+                f"The loss jumped to {value:.3g} at step {step} and was back at {usual:.3g} soon after. One "
+                "bad update does no lasting harm; several of them ask for smaller steps."
             ),
             advice=(Advice(rates(records, 0.5, 0.5), "smaller steps jump less", None),),
         )

@@ -9,6 +9,7 @@ from duel.diagnoses._base import (
     Records,
     confidence,
     dense_init,
+    last_looks,
     of_player,
 )
 from duel.options import options
@@ -26,26 +27,25 @@ class VanishingLayers(Diagnosis):
     share: float = 1e-4
 
     def find(self, records: Records) -> Finding | None:
-        looks = records.looks[-LOOKS:]
-        if len(looks) < LOOKS:
+        steps, looks = last_looks(records)
+        if not looks:
             return None
         shares: dict[str, list[float]] = {}
-        for event in looks:
-            layers = event["values"].get("layer_gradient") or {}
+        for values in looks:
+            layers = values.get("layer_gradient") or {}
             for player in ("generator", "discriminator", "encoder"):
                 mine = of_player(layers, player)
                 if len(mine) > 1 and max(mine) > 0:
                     shares.setdefault(player, []).append(mine[0] / max(mine))
-        steps = tuple(event["step"] for event in looks)
         found = [
             Evidence(
                 f"gradient of the {player}'s first layer over its largest",
-                float(f"{max(values):.3g}"),
+                float(f"{max(mine):.3g}"),
                 self.share,
                 steps,
             )
-            for player, values in shares.items()
-            if len(values) == LOOKS and max(values) < self.share
+            for player, mine in shares.items()
+            if len(mine) == LOOKS and max(mine) < self.share
         ]
         if not found:
             return None
@@ -55,8 +55,7 @@ class VanishingLayers(Diagnosis):
             evidence=tuple(found),
             explanation=(
                 "The gradient fades on its way back through the layers, so the first ones do not learn. "
-                "Saturating "
-                "activations or too small initial weights shrink it in every layer."
+                "Saturating activations or too small initial weights shrink it in every layer."
             ),
             advice=(
                 Advice(
