@@ -23,6 +23,8 @@ from duel.errors import DuelError, InputError, one_of
 
 if TYPE_CHECKING:
     from duel.session import Session
+    from duel.study import show
+    from duel.study.campaign import Campaign
 
 app = typer.Typer(
     help="Train Generative Adversarial Networks, look at them, and take samples.",
@@ -262,8 +264,8 @@ def _follow(session: Session, style: Literal["json", "quiet", "people"]) -> int:
 
 
 @contextmanager
-def _stop_on_signal(session: Session) -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM asks the session to stop after its step; a second leaves at once."""
+def _stop_on_signal(session: Session | Campaign) -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM asks for the end after the step under way; a second leaves at once."""
     received: list[int] = []
 
     def handle(number: int, frame: object) -> None:
@@ -382,6 +384,51 @@ def _column(text: str) -> tuple[str, str]:
 
 
 @app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study: a TOML file, such as those in studies/.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder; a study there is taken up. Default: runs/study-NAME")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="One of the file's sizes, such as gpu.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; one for each core by default.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers play the runs.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Play a study: recipes × seeds at equal budgets, in parallel; one table of all results.
+
+    Leaves with 1 where a run failed.
+    """
+    from duel.study import show
+    from duel.study import study as prepare
+
+    with _before_the_first_step():
+        campaign = prepare(file, out, size=size, workers=workers, cluster=cluster, allow_code=allow_code)
+    if dry_run:
+        print(show.plan_text(campaign))
+        return
+    sys.exit(_play(campaign, show.Json() if as_json else show.People()))
+
+
+def _play(campaign: Campaign, shown: show.Json | show.People) -> int:
+    """Show a study's events until it ends; the exit status."""
+    end: dict[str, Any] = {}
+    with _stop_on_signal(campaign) as received:
+        for event in campaign:
+            shown.event(event)
+            end = event
+    if end["reason"] == "interrupted":
+        return 128 + received[0] if received else 1
+    return 1 if end["failed"] else 0
+
+
+@app.command()
 def sample(
     run: RunFolder,
     n: Annotated[int, typer.Option("--n", help="How many.")] = 64,
@@ -483,6 +530,45 @@ def interpolate(
 
     it = Run(run, allow_code)
     print(export.write_walks(it, out, n, steps, seed, path, labels, _which(checkpoint), weights))
+
+
+@app.command()
+def compare(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN|STUDY…", help="Run folders, or one study.")],
+    metric: Annotated[
+        str | None, typer.Option(help="By default a study's first, or the first that all runs have.")
+    ] = None,
+    checkpoint: Annotated[
+        Literal["last", "best"], typer.Option(help="last, or best: chosen on validation, measured on test.")
+    ] = "last",
+    baseline: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="What all are compared with; by default the first.")
+    ] = None,
+    every_pair: Annotated[bool, typer.Option("--all-pairs", help="Each with each other.")] = False,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Say which configuration is better, and how sure that is: paired over seeds, corrected for many."""
+    from duel import comparison, display
+
+    found = comparison.compare(paths, metric, checkpoint, baseline, every_pair, confidence, allow_code)
+    print(json.dumps(found.to_dict(), indent=2) if as_json else display.printable(comparison.text(found)))
+
+
+@app.command()
+def report(
+    target: Annotated[Path, typer.Argument(metavar="RUN|STUDY", help="The folder of a run or of a study.")],
+    out: Annotated[
+        Path | None, typer.Option(help="FILE.html; report.html in that folder by default.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write all that a run or a study has to say into one HTML page that needs no network."""
+    from duel import report as reports
+
+    print(reports.write(target, out))
 
 
 @app.command("runs")

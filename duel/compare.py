@@ -1,30 +1,35 @@
-"""Paired comparison: which of two models is better, when both were run with the same seeds?
+"""Paired comparison: which of two models is better, when both were run with the same seeds? Which of many?
 
 Two runs with one seed share what chance gave them, so that their difference varies less than each of them.
-The answer is an interval for the mean difference, and "cannot tell" where that contains 0.
+The answer for two lists (`paired`) is an interval for the mean difference, and "cannot tell" where that
+contains 0. The answer for a table of many (`against_baseline`, `all_pairs`) corrects for their number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from duel.errors import MetricError
+from duel import table
+from duel.errors import InputError, MetricError, one_of
 from duel.intervals import bootstrap_interval as bootstrap_interval  # belongs to what is compared with
-from duel.intervals import check_confidence, deviation, t_interval, t_quantile
+from duel.intervals import check_confidence, deviation, t_cdf, t_interval, t_quantile
+from duel.table import Pair, Row
 
 if TYPE_CHECKING:
     import numpy as np
 
-Better = Literal["lower", "higher"]
+Better = table.Better
 Verdict = Literal["a", "b", "cannot tell", "equivalent"]
 
 _EXACT = 36  # pairs up to which all patterns of signs are counted: two halves of 2¹⁸ sums
 _DRAWN = 100_000  # patterns drawn beyond that
 _MOST_PAIRS = 100_000
 _POWER = 0.8
+_BOOTSTRAP_FROM = 8  # pairs; below, it contains the truth too seldom: docs/comparison.md has the figures
+_SAME_COST = 0.1  # seconds of two runs on one machine vary by about as much
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Comparison:
         if self.low == self.high == 0:
             return f"{name_a} and {name_b} are equal on all {self.n} seeds"
         if self.verdict == "equivalent":
-            within = f"{name_a} and {name_b} differ by less than {_number(self.equivalence or 0)}"
+            within = f"{name_a} and {name_b} differ by less than {number(self.equivalence or 0)}"
             return f"{within} with {self.n} seeds: {self._difference('a')} ({self._interval('a')})"
         if self.verdict == "cannot tell":
             found = f"{self._difference('a')}, {self._interval('a')}"
@@ -77,11 +82,11 @@ class Comparison:
         return 1 if (first == "a") == (self.better == "higher") else -1
 
     def _difference(self, first: Verdict) -> str:
-        return f"difference {_number(self._sign(first) * self.mean_difference)}"
+        return f"difference {number(self._sign(first) * self.mean_difference)}"
 
     def _interval(self, first: Verdict) -> str:
         low, high = sorted(self._sign(first) * end for end in (self.low, self.high))
-        return f"{100 * self.confidence:g} % interval {_number(low)} to {_number(high)}"
+        return f"{100 * self.confidence:g} % interval {number(low)} to {number(high)}"
 
     def _advice(self) -> str:
         if self.n == 2:
@@ -91,9 +96,9 @@ class Comparison:
         return f"about {self.seeds_needed:,} would be needed"
 
 
-def _number(value: float) -> str:
-    """Three digits, with a true minus."""
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def number(value: float) -> str:
+    """Three digits or a whole number, with a true minus; at most ten characters."""
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
     return "0" if text == "-0" else text.replace("-", "−")
 
 
@@ -166,11 +171,17 @@ def effect_size(differences: Sequence[float]) -> float | None:
     That factor makes it unbiased (L. Hedges, J. of Educational Statistics 6, 1981). None where there is
     no such number: 2 differences, or no spread.
     """
-    freedom, spread = len(differences) - 1, deviation(differences)
+    freedom, spread = len(differences) - 1, _spread(differences)
     if freedom < 2 or spread == 0:
         return None
     factor = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
     return math.fsum(differences) / len(differences) / spread * factor
+
+
+def _spread(differences: Sequence[float]) -> float:
+    """The standard deviation; 0 where it is only the rounding of values that differ by the same."""
+    spread = deviation(differences)
+    return 0.0 if spread <= 1e-12 * max(map(abs, differences)) else spread
 
 
 def sign_flip(differences: Sequence[float]) -> float:
@@ -268,3 +279,398 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
         adjusted[place] = largest
     return adjusted
+
+
+def t_test(differences: Sequence[float]) -> float:
+    """Two-sided p-value of the paired t test. Without any spread it has no meaning: then of `sign_flip`."""
+    spread = _spread(differences)
+    if spread == 0:
+        return sign_flip(differences)
+    mean = math.fsum(differences) / len(differences)
+    return 2 * t_cdf(-abs(mean) / spread * math.sqrt(len(differences)), len(differences) - 1)
+
+
+# ---------------------------------------------------------------- many configurations
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The runs of one configuration: how many have a value, their mean and its t interval.
+
+    None where there is no such number: no value, one value (no interval), several data sets (no mean: their
+    values have different scales). lost: why some runs have no value, in a few words.
+    """
+
+    configuration: str
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    lost: str | None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One comparison of several: configuration a against b.
+
+    pairs          what is compared: (data set, seed) at which both have a value
+    result         of `paired`, a − b; of the logarithms where `ratio` is true; None with fewer than 2 pairs
+    ratio          values of several data sets are pooled, so that a / b is looked at in place of a − b
+    p_value        two-sided, of the paired t test (without any spread: of flipping signs)
+    p_adjusted     Holm's, among the `family` comparisons that were made together; it decides the verdict
+    differences    a − b of each pair, or log a − log b
+    budget         what both had equal, in a few words, or that nothing was
+    missing        sentences: why runs have no value or no partner
+    """
+
+    metric: str
+    a: str
+    b: str
+    pairs: tuple[Pair, ...]
+    result: Comparison | None
+    ratio: bool
+    p_value: float | None
+    p_adjusted: float | None
+    family: int
+    differences: tuple[float, ...]
+    confidence: float
+    budget: str
+    missing: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "cannot tell", "no pairs"]:
+        """What the adjusted p-value says of a."""
+        if self.result is None or self.p_adjusted is None:
+            return "no pairs"
+        if self.p_adjusted > _level(self.confidence):
+            return "cannot tell"
+        ahead = (self.result.mean_difference < 0) == (self.result.better == "lower")
+        return "better" if ahead else "worse"
+
+    @property
+    def interval(self) -> tuple[float, float, float] | None:
+        """Difference a − b with the ends of its t interval, not corrected; of a ratio a / b."""
+        if self.result is None:
+            return None
+        ends = self.result.mean_difference, self.result.low, self.result.high
+        return (_exp(ends[0]), _exp(ends[1]), _exp(ends[2])) if self.ratio else ends
+
+    def bootstrap(self) -> tuple[float, float] | None:
+        """The BCa interval of the same difference or ratio, to stand beside; None below 8 pairs."""
+        if len(self.differences) < _BOOTSTRAP_FROM:
+            return None
+        low, high = bootstrap_interval(self.differences, confidence=self.confidence)
+        return (_exp(low), _exp(high)) if self.ratio else (low, high)
+
+    def pairs_needed(self) -> int | None:
+        """Pairs for 80 % power if the observed effect is the true one, also after the correction.
+
+        At the level / `family` (C. Bonferroni), which Holm's procedure never falls short of. None where
+        there is no effect size, or where they are more than 100,000.
+        """
+        if self.result is None or self.result.effect_size is None:
+            return None
+        return pairs_needed(self.result.effect_size, 1 - _level(self.confidence) / self.family)
+
+    def sentence(self) -> str:
+        """The result in plain words, what was equal, and which runs are not in it."""
+        return ". ".join([self._result(), *self.missing])
+
+    def _result(self) -> str:
+        if self.result is None:
+            count = "no pair" if not self.pairs else "one pair"
+            return f"{self.a} and {self.b} have {count} of runs with the same seed and data: 2 are needed"
+        among = self._among()
+        if self.result.low == self.result.high == 0:
+            return f"{self.a} and {self.b} are equal on all {among}, {self.budget}"
+        if self.verdict == "cannot tell":
+            told = f"cannot tell {self.a} from {self.b} with {among}: {self._advice()}"
+            return f"{told} ({self._effect(1)}); {self.budget}"
+        first, second, won, sign = self.a, self.b, self.result.wins, 1
+        if self.verdict == "worse":
+            first, second, won, sign = self.b, self.a, self.result.losses, -1
+        return f"{first} is better than {second} on {won} of {among}: {self._effect(sign)}; {self.budget}"
+
+    def _among(self) -> str:
+        data = len({name for name, _ in self.pairs})
+        return f"{len(self.pairs)} seeds" if data == 1 else f"{len(self.pairs)} pairs ({data} data sets)"
+
+    def _effect(self, sign: int) -> str:
+        """What a (sign 1) or b (sign −1) has above the other, with interval and p-values."""
+        assert self.result is not None
+        assert self.p_adjusted is not None
+        ends = [sign * end for end in (self.result.mean_difference, self.result.low, self.result.high)]
+        if self.ratio:
+            mean, low, high = ends[0], *sorted(ends[1:])
+            shown = f"{self.metric} {number(_exp(mean))} times as large"
+            interval = f"{number(_exp(low))} to {number(_exp(high))}"
+        else:
+            below = ends[0] < 0
+            low, high = sorted(-end if below else end for end in ends[1:])
+            shown = f"{self.metric} {'lower' if below else 'higher'} by {number(abs(ends[0]))}"
+            interval = f"{number(low)} to {number(high)}"
+        corrected = f" after Holm's correction for {self.family}" if self.family > 1 else ""
+        told = f"{shown}, {100 * self.confidence:g} % interval {interval}"
+        return f"{told}, p {p_text(self.p_adjusted)}{corrected}"
+
+    def _advice(self) -> str:
+        assert self.result is not None
+        assert self.p_value is not None
+        if self.result.n == 2:
+            return "at least 3 are needed to say how many would do"
+        if self.result.effect_size is None:
+            least = 1 + math.ceil(math.log2(self.family / _level(self.confidence)))
+            return f"all differences are equal, and then {least} are needed"
+        needed = self.pairs_needed()
+        count = f"more than {_MOST_PAIRS:,}" if needed is None else f"about {needed:,}"
+        alone = self.p_value <= _level(self.confidence)
+        return f"{count} needed{', since it is one of many comparisons' if alone else ''}"
+
+
+@dataclass(frozen=True)
+class Contests:
+    """Comparisons that were made together, and the configurations they are between.
+
+    baseline  what all are compared with; None: all pairs
+    notes     sentences about all of them
+    """
+
+    metric: str
+    better: Better
+    checkpoint: str
+    baseline: str | None
+    confidence: float
+    configurations: tuple[Summary, ...]
+    contests: tuple[Contest, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        found = asdict(self)
+        for entry, contest in zip(found["contests"], self.contests, strict=True):
+            entry |= {"verdict": contest.verdict, "interval": contest.interval}
+            entry |= {"bootstrap": contest.bootstrap(), "pairs_needed": contest.pairs_needed()}
+            entry |= {"sentence": contest.sentence()}
+        return found
+
+
+def against_baseline(
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    checkpoint: str = "last",
+    baseline: str | None = None,
+    confidence: float = 0.95,
+    planned: str | None = None,
+) -> Contests:
+    """Every configuration of a table (`duel.table`) against one of them, in pairs of equal data and seed.
+
+    checkpoint  "last", "best" or "run", as in the table
+    baseline    a label; the first configuration by default
+    confidence  of the intervals; 1 minus it is the level for the whole family of comparisons
+    planned     which cost the study's budget made equal ("seconds", "flops"), where it did
+
+    A configuration that ran on several data sets is one configuration; their values are pooled, as
+    ratios where they are positive and lower is better. InputError for a label or metric there is not, or
+    for values that were not measured alike.
+    """
+    known = table.without_data(rows)
+    labels = table.configurations(known)
+    chosen = (labels[0] if labels else "") if baseline is None else baseline
+    if chosen not in labels:
+        raise InputError(f"there is no configuration {chosen!r} to compare with: {one_of(labels, chosen)}")
+    between = [(label, chosen) for label in labels if label != chosen]
+    return _contests(known, metric, checkpoint, chosen, between, confidence, planned)
+
+
+def all_pairs(
+    rows: Sequence[Mapping[str, Any]],
+    metric: str,
+    checkpoint: str = "last",
+    confidence: float = 0.95,
+    planned: str | None = None,
+) -> Contests:
+    """Every configuration of a table against every other; else as `against_baseline`."""
+    known = table.without_data(rows)
+    labels = table.configurations(known)
+    between = [(b, a) for place, a in enumerate(labels) for b in labels[place + 1 :]]
+    return _contests(known, metric, checkpoint, None, between, confidence, planned)
+
+
+def _contests(
+    rows: Sequence[Row],
+    metric: str,
+    checkpoint: str,
+    baseline: str | None,
+    between: Sequence[tuple[str, str]],
+    confidence: float,
+    planned: str | None,
+) -> Contests:
+    check_confidence(confidence)
+    values, runs = table.values(rows, metric, checkpoint), table.runs(rows)
+    better = table.better(rows, metric, checkpoint)
+    data = list(dict.fromkeys(name for of_label in runs.values() for name, _ in of_label))
+    contests = [_contest(metric, better, a, b, values, runs, confidence, planned) for a, b in between]
+    tested = [place for place, contest in enumerate(contests) if contest.p_value is not None]
+    adjusted = holm([contests[place].p_value or 0.0 for place in tested])
+    for place, p in zip(tested, adjusted, strict=True):
+        contests[place] = replace(contests[place], p_adjusted=p, family=len(tested))
+    summaries = [_summary(label, values.get(label, {}), runs[label], confidence) for label in runs]
+    return Contests(
+        metric,
+        better,
+        checkpoint,
+        baseline,
+        confidence,
+        tuple(summaries),
+        tuple(contests),
+        tuple(_notes(contests, data, len(runs))),
+    )
+
+
+def _contest(
+    metric: str,
+    better: Better,
+    a: str,
+    b: str,
+    values: Mapping[str, Mapping[Pair, float]],
+    runs: Mapping[str, Mapping[Pair, Row]],
+    confidence: float,
+    planned: str | None,
+) -> Contest:
+    of_a, of_b = values.get(a, {}), values.get(b, {})
+    pairs = tuple(pair for pair in of_a if pair in of_b)
+    lists = [of_a[pair] for pair in pairs], [of_b[pair] for pair in pairs]
+    several = len({name for name, _ in pairs}) > 1
+    ratio = several and better == "lower" and min(map(min, lists)) > 0
+    if ratio:
+        lists = [math.log(x) for x in lists[0]], [math.log(x) for x in lists[1]]
+    differences = tuple(x - y for x, y in zip(*lists, strict=True))
+    result = paired(*lists, better, confidence) if len(pairs) > 1 else None
+    p_value = t_test(differences) if len(pairs) > 1 else None
+    lost = [lost_runs(label, runs[label], values.get(label, {})) for label in (a, b)]
+    alone = [_partnerless(label, runs[label], runs[other]) for label, other in ((a, b), (b, a))]
+    missing = tuple(sentence for sentence in (*lost, *alone) if sentence)
+    budget = _budget(a, b, [(runs[a][pair], runs[b][pair]) for pair in pairs], planned)
+    return Contest(
+        metric, a, b, pairs, result, ratio, p_value, None, 1, differences, confidence, budget, missing
+    )
+
+
+def lost_runs(label: str, runs: Mapping[Pair, Mapping[str, Any]], values: Mapping[Pair, float]) -> str | None:
+    """Which runs of a configuration have no value, and why: "1 of 3 runs of X diverged"; None: none."""
+    said = {"nonfinite": "diverged", "failed": "failed"}
+    causes = [said.get(row["state"], "gave no number") for pair, row in runs.items() if pair not in values]
+    parts = [
+        f"{causes.count(cause)} of {len(runs)} runs of {label} {cause}" for cause in dict.fromkeys(causes)
+    ]
+    return ", ".join(parts) or None
+
+
+def _partnerless(label: str, runs: Mapping[Pair, Row], others: Mapping[Pair, Row]) -> str | None:
+    """How many runs of a configuration the other one has no run of the same data and seed to."""
+    alone = [pair for pair in runs if pair not in others]
+    return f"{len(alone)} of {len(runs)} runs of {label} have no partner" if alone else None
+
+
+def _summary(
+    label: str, values: Mapping[Pair, float], runs: Mapping[Pair, Row], confidence: float
+) -> Summary:
+    listed, lost = list(values.values()), lost_runs(label, runs, values)
+    if not listed or len({data for data, _ in runs}) > 1:
+        return Summary(label, len(listed), None, None, None, lost)
+    if len(listed) == 1:
+        return Summary(label, 1, listed[0], None, None, lost)
+    return Summary(label, len(listed), *t_interval(listed, confidence), lost)
+
+
+def _notes(contests: Sequence[Contest], data: Sequence[str], configurations: int) -> list[str]:
+    notes = []
+    if configurations < 2:
+        notes.append("there is one configuration: nothing to compare it with")
+    if len(data) > 1:
+        how = "as ratios" if any(contest.ratio for contest in contests) else "as differences"
+        notes.append(
+            f"values of {len(data)} data sets ({', '.join(data)}) are pooled {how}: other data may differ"
+        )
+    counts = [contest.result.n for contest in contests if contest.result]
+    if counts and min(counts) < _BOOTSTRAP_FROM:
+        least = 2.0 ** (1 - min(counts))
+        notes.append(
+            f"with {min(counts)} pairs the p-value of flipping signs cannot be below {least:.2g}, and a "
+            "bootstrap interval would be too narrow: intervals and p are Student's"
+        )
+    return notes
+
+
+# ---------------------------------------------------------------- budgets
+
+
+def _budget(
+    a: str, b: str, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], planned: str | None
+) -> str:
+    """Which budget the pairs of a and b had equal: "at equal images (64,000), generator updates a 5, b 1"."""
+    sides = {a: [first for first, _ in pairs], b: [second for _, second in pairs]}
+    steps, images = (_equal(sides[a], sides[b], column) for column in ("steps", "images"))
+    seconds = [sum(row.get("seconds") or 0 for row in side) for side in sides.values()]
+    times = seconds[0] / seconds[1] if all(seconds) else None
+    updates, drawn = _amounts(sides, "steps"), _amounts(sides, "images")
+    if steps and images:
+        slower = "" if times is None or _near(times) else f", {_slower(a, b, times)}"
+        return f"at equal generator updates ({updates}) and images ({drawn}){slower}"
+    if planned in ("seconds", "flops"):
+        return f"at equal cost as planned ({planned}): updates {updates}"
+    if steps:
+        return f"at equal generator updates ({updates}), images {drawn}"
+    if images:
+        return f"at equal images ({drawn}), generator updates {updates}"
+    if times is not None and _near(times):
+        return f"at equal cost (seconds within {_SAME_COST:.0%}), generator updates {updates}"
+    return f"at unequal budgets: generator updates {updates}, images {drawn}"
+
+
+def _near(ratio: float) -> bool:
+    return 1 / (1 + _SAME_COST) <= ratio <= 1 + _SAME_COST
+
+
+def _slower(a: str, b: str, times: float) -> str:
+    label, ratio = (a, times) if times > 1 else (b, 1 / times)
+    return f"{label} took {ratio:.1f} times as long"
+
+
+def _equal(a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether each pair had as much of it."""
+    lists = [row.get(column) for row in a], [row.get(column) for row in b]
+    return bool(a) and None not in lists[0] and lists[0] == lists[1]
+
+
+def _amounts(sides: Mapping[str, Sequence[Mapping[str, Any]]], column: str) -> str:
+    """How much each side had: one number where all had the same, else one (or a range) for each side."""
+    shown = {label: _range([row.get(column) for row in side]) for label, side in sides.items()}
+    if len(set(shown.values())) == 1:
+        return next(iter(shown.values()))
+    return ", ".join(f"{label} {text}" for label, text in shown.items())
+
+
+def _range(amounts: Sequence[Any]) -> str:
+    known = [amount for amount in amounts if amount is not None]
+    if not known:
+        return "unknown"
+    low, high = min(known), max(known)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _level(confidence: float) -> float:
+    """1 − confidence, to the digits that were typed: 0.05 and not 0.050000000000000044."""
+    return round(1 - confidence, 12)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))  # with two pairs an end may lie beyond all numbers
+
+
+def p_text(p: float) -> str:
+    """A p-value in words: "= 0.03", "below 0.001"."""
+    return "below 0.001" if p < 0.001 else f"= {p:.2g}"

@@ -372,7 +372,7 @@ def data_set(
     problems: list[str] = []
     found = _variant("data", "datasets", tree["data"], None, allow_code, problems)
     if problems:
-        raise _recipe_error(problems)
+        raise recipe_error(problems)
     assert isinstance(found, DataSet)
     return found
 
@@ -530,7 +530,7 @@ def resolve(tree: Tree, allow_code: bool | Collection[str] = False) -> Recipe:
         given = _variant_list(values.get(place, []))
         values[place] = _variants(place, family, given, allow_code, problems)
     for place, table in _TABLES.items():
-        values[place] = _build(place, table, values.get(place, {}), problems)
+        values[place] = build(place, table, values.get(place, {}), problems)
     sides = ("generator", "discriminator")
     players = {side: one(f"optimizer.{side}", optimizer.get(side, {})) for side in sides}
     values["optimizer"] = None if None in players.values() else Optimizers(**players)
@@ -538,16 +538,17 @@ def resolve(tree: Tree, allow_code: bool | Collection[str] = False) -> Recipe:
     # The rest is checked even if a part failed, so that one call reports everything.
     failed = {place for place, value in values.items() if value is None}
     whole = {key: value for key, value in values.items() if key not in failed}
-    recipe = _build("", Recipe, {"name": "recipe", **whole}, problems, failed)
+    recipe = build("", Recipe, {"name": "recipe", **whole}, problems, failed)
     if recipe is not None:
         problems += _range_problems(recipe)
     if problems:
-        raise _recipe_error(problems)
+        raise recipe_error(problems)
     assert isinstance(recipe, Recipe)
     return recipe
 
 
-def _recipe_error(problems: list[str]) -> RecipeError:
+def recipe_error(problems: list[str]) -> RecipeError:
+    """One error for all problems, one line each."""
     if len(problems) == 1:
         return RecipeError(problems[0])
     return RecipeError("\n  ".join([f"the recipe has {len(problems)} problems:", *problems]))
@@ -591,7 +592,7 @@ def _variant(
             f"{place}.name is {name!r}, which leaves out what {base.__name__} needs: define {lacking}"
         )
         return None
-    return _build(place, cls, {key: value for key, value in table.items() if key != "name"}, problems)
+    return build(place, cls, {key: value for key, value in table.items() if key != "name"}, problems)
 
 
 def _variants(
@@ -607,8 +608,11 @@ def _variants(
     )
 
 
-def _build(place: str, cls: type[Any], table: Any, problems: list[str], failed: Collection[str] = ()) -> Any:
-    """`cls(**table)`, or None with each mistake noted as one sentence; `failed` fields are noted already."""
+def build(place: str, cls: type[Any], table: Any, problems: list[str], failed: Collection[str] = ()) -> Any:
+    """`cls(**table)`, or None with each mistake noted in `problems` as one sentence.
+
+    place   where the table stands, for the sentences; `failed` fields are noted already
+    """
     if not isinstance(table, dict):
         problems.append(f"{place} is {table!r}, expected a table")
         return None
@@ -630,7 +634,7 @@ def _build(place: str, cls: type[Any], table: Any, problems: list[str], failed: 
 def _plain(place: str, value: Any, problems: list[str]) -> Any:
     """A value of TOML as an option takes it: lists become tuples, a table with values a schedule."""
     if isinstance(value, dict) and "values" in value:
-        return _build(place, Schedule, value, problems)
+        return build(place, Schedule, value, problems)
     return _tuples(value)
 
 

@@ -5,16 +5,31 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from test_table import row
 
-from duel.compare import Comparison, effect_size, holm, paired, pairs_needed, power_of, sign_flip
+from duel.compare import (
+    Comparison,
+    against_baseline,
+    all_pairs,
+    effect_size,
+    holm,
+    paired,
+    pairs_needed,
+    power_of,
+    sign_flip,
+    t_test,
+)
 from duel.errors import InputError, MetricError
 from duel.intervals import bootstrap_interval, deviation, incomplete_beta, t_cdf, t_interval, t_quantile
+from duel.robustness import robustness, share_interval
 
 LEVELS = (0.5001, 0.6, 0.9, 0.95, 0.975, 0.995, 0.99995)
 
@@ -351,3 +366,401 @@ def test_a_comparison_cannot_be_changed():
     assert isinstance(found, Comparison)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.n = 7  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- many configurations
+
+
+def made(values, seeds=None, **changes):
+    """A table: configuration → its values of fcd by seed; `changes` may hold (label, seed) → columns."""
+    special = changes.pop("special", {})
+    rows = []
+    for label, listed in values.items():
+        for place, value in enumerate(listed):
+            seed = place if seeds is None else seeds[label][place]
+            rows.append({**row(label, seed, value, **changes), **special.get((label, seed), {})})
+    return rows
+
+
+def studies(seed, count, n, shifts, draw="normal"):
+    """`count` made studies of len(shifts) configurations and n seeds; what a seed does to all is shared."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        common = 10 * rng.standard_normal(n)
+        noise = {"normal": rng.standard_normal, "exponential": rng.standard_exponential}[draw]
+        yield {
+            f"c{place}": (common + shift + noise(n) / math.sqrt(2)).tolist()
+            for place, shift in enumerate(shifts)
+        }
+
+
+def test_p_values_are_scipys():
+    rng = np.random.default_rng(31)
+    for n in (2, 3, 5, 30):
+        for scale in (0.01, 1, 100):
+            a, b = rng.normal(scale, 1, n), rng.normal(0, 1, n)
+            assert t_test((a - b).tolist()) == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
+
+
+def test_without_spread_flipping_signs_is_all_there_is():
+    """Student's t would be sure after two seeds; that all three runs collapse has p = 1/4."""
+    assert t_test([1.0, 1.0, 1.0]) == 0.25
+    assert t_test([0.0, 0.0]) == 1
+    rounded = [0.3 - 0.2, 0.4 - 0.3, 0.5 - 0.4]
+    assert len(set(rounded)) > 1
+    assert t_test(rounded) == 0.25
+    assert effect_size(rounded) is None
+    found = against_baseline(made({"a": [0, 0, 0], "b": [1, 1, 1]}), "fcd").contests[0]
+    assert found.verdict == "cannot tell"
+    assert "all differences are equal, and then 6 are needed" in found.sentence()
+    told = against_baseline(made({"a": [0] * 6, "b": [1] * 6}), "fcd").contests[0]
+    assert (told.verdict, told.p_value) == ("worse", 2 / 64)
+
+
+def test_a_family_by_hand():
+    """Three against a baseline: p-values of SciPy, times 3, 2, 1 in rising order."""
+    values = {
+        "base": [10.0, 11.0, 12.0, 10.5],
+        "far": [5.0, 6.2, 6.9, 5.4],
+        "near": [9.1, 10.6, 11.0, 9.9],
+        "same": [10.2, 10.8, 12.3, 10.3],
+    }
+    found = against_baseline(made(values), "fcd")
+    p = [stats.ttest_rel(values[label], values["base"]).pvalue for label in ("far", "near", "same")]
+    assert [each.a for each in found.contests] == ["far", "near", "same"]
+    assert [each.p_value for each in found.contests] == pytest.approx(p, rel=1e-9)
+    assert [each.p_adjusted for each in found.contests] == pytest.approx([3 * p[0], 2 * p[1], p[2]], rel=1e-9)
+    assert [each.verdict for each in found.contests] == ["better", "better", "cannot tell"]
+    assert [each.result.p_value for each in found.contests[:2]] == [0.125, 0.125]
+    assert found.contests[0].interval[0] == pytest.approx(-5)
+    assert (found.baseline, found.better, len(found.configurations)) == ("base", "lower", 4)
+    mean, low, high = t_interval(values["far"])
+    assert (found.configurations[1].mean, found.configurations[1].low, found.configurations[1].high) == (
+        mean, low, high,
+    )  # fmt: skip
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["contests"][0]["verdict"] == "better"
+
+
+def test_the_verdict_is_that_of_the_corrected_p_and_says_so():
+    values = {
+        "base": [0.0, 0.0, 0.0, 0.0],
+        "a": [1.0, 2.0, 0.5, 1.5],
+        "b": [3, -3, 1, -1],
+        "c": [2, -2, 1, -1],
+    }
+    alone = against_baseline(made({"base": values["base"], "a": values["a"]}), "fcd").contests[0]
+    among = against_baseline(made(values), "fcd").contests[0]
+    assert (alone.verdict, among.verdict) == ("worse", "cannot tell")
+    assert among.p_adjusted == pytest.approx(3 * alone.p_value)
+    assert among.interval == alone.interval
+    assert among.interval[1] > 0
+    seen, level = alone.result.effect_size, 0.05 / 3
+    power = [stats.nct.sf(stats.t.ppf(1 - level / 2, n - 1), n - 1, seen * math.sqrt(n)) for n in (8, 9)]
+    assert power[0] < 0.8 <= power[1]
+    assert among.pairs_needed() == 9
+    assert among.sentence().startswith(
+        "cannot tell a from base with 4 seeds: about 9 needed, since it is one of many comparisons "
+        "(fcd higher by 1.25, 95 % interval 0.223 to 2.28, p = 0.091 after Holm's correction for 3)"
+    )
+
+
+def test_higher_may_be_better():
+    rows = made({"base": [0.1, 0.2, 0.15], "a": [0.8, 0.92, 0.9]}, better="higher")
+    contest = against_baseline(rows, "fcd").contests[0]
+    assert contest.verdict == "better"
+    assert contest.sentence().startswith("a is better than base on 3 of 3 seeds: fcd higher by 0.723, ")
+    assert against_baseline(rows, "fcd", baseline="a").contests[0].verdict == "worse"
+    turned = against_baseline(rows, "fcd", baseline="a").contests[0].sentence()
+    assert turned.startswith("a is better than base on 3 of 3 seeds: fcd higher by 0.723, ")
+
+
+def test_all_pairs_are_all_pairs():
+    found = all_pairs(made({"a": [1, 2, 3], "b": [2, 3, 5], "c": [9, 9.5, 9]}), "fcd")
+    assert [(each.a, each.b) for each in found.contests] == [("b", "a"), ("c", "a"), ("c", "b")]
+    assert {each.family for each in found.contests} == {3}
+    assert found.baseline is None
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_without_any_difference_a_family_rarely_finds_one(draw):
+    """4 against a baseline, all equal: some verdict in at most 5 % of studies, whatever depends on what."""
+    found = [against_baseline(made(each), "fcd") for each in studies(32, 300, 4, [0] * 5, draw)]
+    wrong = sum(any(each.verdict != "cannot tell" for each in one.contests) for one in found)
+    assert wrong <= binomial_bounds(0.05, len(found))[1]
+    alone = sum(any(each.p_value <= 0.05 for each in one.contests) for one in found)
+    assert alone > wrong  # it is the correction that keeps it
+
+
+def test_the_announced_number_of_pairs_tells_as_often_as_announced_after_the_correction():
+    """One real difference of 1.2 standard deviations among 3 comparisons."""
+    effect = 1.2
+    few = against_baseline(made({"c0": [0.0] * 6, "c1": [1.2, 1.1, 0.3, 2.2, 1.9, 0.1]}), "fcd").contests[0]
+    assert few.pairs_needed() == pairs_needed(few.result.effect_size)
+    n = pairs_needed(effect, 1 - 0.05 / 3)
+    found = [against_baseline(made(each), "fcd") for each in studies(33, 300, n, [0, effect, 0, 0])]
+    told = sum(one.contests[0].verdict == "worse" for one in found)
+    low, _ = binomial_bounds(power_of(n, effect, 1 - 0.05 / 3), len(found))
+    _, high = binomial_bounds(power_of(n, effect), len(found))  # Holm is between Bonferroni and no correction
+    assert low <= told <= high
+    assert found[0].contests[0].family == 3
+
+
+def test_the_bootstrap_stands_beside_from_8_pairs_on():
+    rng = np.random.default_rng(34)
+    for n, there in ((7, False), (8, True)):
+        values = {"a": rng.normal(5, 1, n).tolist(), "b": rng.normal(5, 1, n).tolist()}
+        contest = against_baseline(made(values), "fcd").contests[0]
+        assert (contest.bootstrap() is not None) == there
+        if there:
+            differences = np.subtract(values["b"], values["a"]).tolist()
+            assert contest.bootstrap() == bootstrap_interval(differences)
+    notes = against_baseline(made({"a": [1, 2, 3], "b": [2, 3, 5]}), "fcd").notes
+    assert any("cannot be below 0.25, and a bootstrap interval would be too narrow" in note for note in notes)
+    assert against_baseline(made({"a": [*range(8)], "b": [1.5, *range(1, 8)]}), "fcd").notes == ()
+
+
+def stated_coverage():
+    """The figures of docs/comparison.md: (distribution, n) → share of t and of BCa intervals."""
+    text = (Path(__file__).parents[1] / "docs" / "comparison.md").read_text()
+    lines = re.findall(
+        r"^\| (normal|exponential) \| (\d+) \| ([\d.]+) % \| ([\d.]+) % \|$", text, re.MULTILINE
+    )
+    return {(draw, int(n)): (float(t) / 100, float(bca) / 100) for draw, n, t, bca in lines}
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+@pytest.mark.parametrize("n", [3, 5, 8, 10])
+def test_intervals_contain_the_truth_as_often_as_the_page_says(draw, n):
+    t, bca = stated_coverage()[draw, n]
+    truth = {"normal": 0.0, "exponential": 1.0}[draw]
+    samples = getattr(np.random.default_rng(35), f"standard_{draw}")((3000, n)).tolist()
+    hits = sum(low <= truth <= high for _, low, high in map(t_interval, samples))
+    assert binomial_bounds(t - 0.002, 3000)[0] <= hits <= binomial_bounds(min(1, t + 0.002), 3000)[1]
+    few = [bootstrap_interval(sample, seed, resamples=300) for seed, sample in enumerate(samples[:250])]
+    hits = sum(low <= truth <= high for low, high in few)
+    assert binomial_bounds(bca - 0.01, 250)[0] <= hits <= binomial_bounds(bca + 0.01, 250)[1]
+
+
+# ---------------------------------------------------------------- what is lost, what has no partner
+
+
+def test_runs_that_diverged_or_failed_are_left_out_and_said():
+    special = {
+        ("a", 1): {"state": "nonfinite", "value": None, "checkpoint": "run", "metric": "collapsed"},
+        ("b", 2): {"state": "failed", "value": None, "metric": ""},
+        ("b", 3): {"value": math.nan},
+    }
+    rows = made({"a": [1, 2, 3, 4, 6], "b": [3, 4, 5, 6, 7.5]}, special=special)
+    contest = against_baseline(rows, "fcd").contests[0]
+    assert contest.pairs == (("mnist", 0), ("mnist", 4))
+    assert contest.sentence().endswith(
+        ". 1 of 5 runs of b failed, 1 of 5 runs of b gave no number. 1 of 5 runs of a diverged"
+    )
+    assert [each.n for each in against_baseline(rows, "fcd").configurations] == [4, 3]
+
+
+def test_where_all_runs_diverged_there_is_nothing_to_compare():
+    special = {("b", s): {"state": "nonfinite", "value": None, "checkpoint": "run"} for s in range(3)}
+    found = against_baseline(made({"a": [1, 2, 3], "b": [0, 0, 0], "c": [2, 3, 5]}, special=special), "fcd")
+    assert [each.verdict for each in found.contests] == ["no pairs", "cannot tell"]
+    assert found.contests[0].sentence() == (
+        "b and a have no pair of runs with the same seed and data: 2 are needed. 3 of 3 runs of b diverged"
+    )
+    assert found.contests[1].family == 1
+    assert found.contests[1].p_adjusted == found.contests[1].p_value
+    assert (found.configurations[1].n, found.configurations[1].mean) == (0, None)
+    assert json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_no_common_seed_and_one_common_seed():
+    seeds = {"a": [0, 1, 2], "b": [5, 6, 7], "c": [2, 3, 4]}
+    found = against_baseline(made({label: [1, 2, 3] for label in "abc"}, seeds), "fcd").contests
+    assert [each.verdict for each in found] == ["no pairs", "no pairs"]
+    assert found[0].sentence() == (
+        "b and a have no pair of runs with the same seed and data: 2 are needed. "
+        "3 of 3 runs of b have no partner. 3 of 3 runs of a have no partner"
+    )
+    assert found[1].sentence().startswith("c and a have one pair of runs")
+
+
+def test_one_seed_only_has_means_without_intervals():
+    found = against_baseline(made({"a": [1], "b": [2]}), "fcd")
+    assert found.contests[0].verdict == "no pairs"
+    assert dataclasses.astuple(found.configurations[0]) == ("a", 1, 1, None, None, None)
+
+
+def test_one_configuration_is_compared_with_nothing():
+    found = against_baseline(made({"a": [1, 2, 4]}), "fcd")
+    assert found.contests == ()
+    assert found.notes == ("there is one configuration: nothing to compare it with",)
+    assert all_pairs(made({"a": [1, 2, 4]}), "fcd").contests == ()
+
+
+def test_two_seeds_cannot_say_how_many_are_needed():
+    contest = against_baseline(made({"a": [1, 2], "b": [3, 1]}), "fcd").contests[0]
+    assert (
+        "with 2 seeds: at least 3 are needed to say how many would do (fcd higher by 0.5"
+        in contest.sentence()
+    )
+
+
+def test_equal_runs_are_equal():
+    sentence = against_baseline(made({"a": [1, 2], "b": [1, 2]}), "fcd").contests[0].sentence()
+    assert (
+        sentence == "b and a are equal on all 2 seeds, at equal generator updates (1,000) and images (64,000)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (
+            lambda rows: against_baseline(rows, "fcd", baseline="aa"),
+            "no configuration 'aa' to compare with: did",
+        ),
+        (lambda rows: against_baseline(rows, "fid"), "no metric 'fid'"),
+        (lambda rows: against_baseline(rows, "fcd", "best"), "of the best checkpoint"),
+        (lambda rows: against_baseline(rows, "fcd", confidence=1.0), "confidence is 1.0"),
+        (lambda rows: against_baseline([], "fcd"), "no configuration"),
+        (lambda rows: against_baseline([{**rows[0], "better": None}], "fcd"), "better is None"),
+    ],
+)
+def test_questions_without_an_answer_are_one_sentence(call, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        call(made({"aab": [1, 2], "b": [1, 2]}))
+    assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- several data sets
+
+
+def on_two(better="lower", **values):
+    """Configuration → (values on mnist, values 100 times as large on ring), by seed."""
+    rows = []
+    for label, listed in values.items():
+        rows += made({f"{label}, data=mnist": listed}, better=better)
+        rows += made({f"{label}, data=ring": [100 * each for each in listed]}, better=better, data="ring")
+    return rows
+
+
+def test_values_of_different_scales_are_pooled_as_ratios():
+    found = against_baseline(on_two(a=[1.0, 2.0, 4.0], b=[0.5, 1.1, 2.1]), "fcd")
+    contest = found.contests[0]
+    assert (contest.a, contest.b, contest.ratio, len(contest.pairs)) == ("b", "a", True, 6)
+    logs = 2 * [math.log(0.5), math.log(0.55), math.log(0.525)]
+    assert contest.interval == pytest.approx([math.exp(end) for end in t_interval(logs)])
+    assert contest.verdict == "better"
+    assert contest.sentence().startswith(
+        "b is better than a on 6 of 6 pairs (2 data sets): fcd 0.525 times as large"
+    )
+    assert found.notes[0] == "values of 2 data sets (mnist, ring) are pooled as ratios: other data may differ"
+    assert {each.mean for each in found.configurations} == {None}
+
+
+def test_values_where_ratios_have_no_meaning_are_pooled_as_differences():
+    for rows in (on_two(a=[1, 2, 4], b=[2, 3, 5], better="higher"), on_two(a=[0, 1, 2], b=[1, 2, 4])):
+        found = against_baseline(rows, "fcd")
+        assert not found.contests[0].ratio
+        assert found.contests[0].sentence().count("by") == 1
+        assert "pooled as differences" in found.notes[0]
+
+
+def test_what_ran_on_other_data_has_no_partner():
+    rows = made({"a": [1, 2, 3]}) + made({"b": [1, 2, 3]}, data="ring")
+    assert "b and a have no pair of runs" in against_baseline(rows, "fcd").contests[0].sentence()
+
+
+# ---------------------------------------------------------------- budgets
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "planned", "said"),
+    [
+        ({}, {}, None, "at equal generator updates (1,000) and images (64,000)"),
+        ({}, {"seconds": 21.0}, None,
+         "at equal generator updates (1,000) and images (64,000), b took 2.0 times as long"),
+        ({"seconds": 42.0}, {}, None,
+         "at equal generator updates (1,000) and images (64,000), a took 4.0 times as long"),
+        ({}, {"images": 320000}, None, "at equal generator updates (1,000), images b 320,000, a 64,000"),
+        ({}, {"steps": 200}, None, "at equal images (64,000), generator updates b 200, a 1,000"),
+        ({}, {"steps": 2000, "images": 1, "seconds": 10.4}, None,
+         "at equal cost (seconds within 10%), generator updates b 2,000, a 1,000"),
+        ({}, {"steps": 2000, "images": 128000, "seconds": 20}, None,
+         "at unequal budgets: generator updates b 2,000, a 1,000, images b 128,000, a 64,000"),
+        ({}, {"steps": 2000, "images": 128000, "seconds": 20}, "flops",
+         "at equal cost as planned (flops): updates b 2,000, a 1,000"),
+        ({"images": None}, {"images": None}, None, "at equal generator updates (1,000), images unknown"),
+    ],
+)  # fmt: skip
+def test_a_comparison_says_which_budget_was_equal(a, b, planned, said):
+    rows = made({"a": [1, 2, 3]}, **a) + made({"b": [2, 3, 5]}, **b)
+    contest = against_baseline(rows, "fcd", planned=planned).contests[0]
+    assert contest.budget == said
+    assert contest.sentence().endswith(f"; {said}")
+
+
+def test_a_budget_is_that_of_the_pairs_that_are_compared():
+    special = {("b", 2): {"state": "nonfinite", "value": None, "steps": 7, "images": 9}}
+    found = against_baseline(made({"a": [1, 2, 3], "b": [2, 3, 5]}, special=special), "fcd")
+    assert found.contests[0].budget.startswith("at equal generator updates (1,000) and images")
+
+
+def test_a_run_cut_short_makes_budgets_unequal():
+    rows = made(
+        {"a": [1, 2, 3], "b": [2, 3, 5]}, special={("b", 1): {"steps": 400, "images": 25600}}, seconds=None
+    )
+    assert against_baseline(rows, "fcd").contests[0].budget == (
+        "at unequal budgets: generator updates b 400 to 1,000, a 1,000, images b 25,600 to 64,000, a 64,000"
+    )
+
+
+# ---------------------------------------------------------------- robustness
+
+
+def test_robustness_by_hand():
+    ends = [
+        row(label, seed, value, checkpoint="run", metric=metric, split="validation")
+        for label, seed, metric, value in (
+            ("a", 0, "collapsed", 0), ("a", 1, "collapsed", 1), ("b", 0, "collapsed", 0),
+            ("a", 0, "fluctuation", 0.1), ("a", 1, "fluctuation", 0.3), ("b", 0, "fluctuation", 0.15),
+        )
+    ]  # fmt: skip
+    lost = [
+        row("b", 1, None, state="nonfinite", checkpoint="run", metric="severe"),
+        row("b", 2, None, state="failed", metric=""),
+    ]
+    (found,) = robustness([*made({"a": [1, 2], "b": [4]}), *ends, *lost], "fcd")
+    assert (found.group, found.runs, found.values) == (("wgan", "mnist"), 5, 3)
+    assert (found.median, found.low_quartile, found.high_quartile, found.worst) == (2, 1.5, 3, 4)
+    assert found.spread == pytest.approx(np.std([1, 2, 4], ddof=1))
+    assert (found.collapsed, found.judged, found.fluctuation) == (2, 4, 0.15)
+    assert (found.collapsed_low, found.collapsed_high) == share_interval(2, 4)
+    assert found.sentence("fcd") == (
+        "wgan, mnist, 5 runs: median fcd 2 (quartiles 1.5 to 3), standard deviation 1.53, worst 4, "
+        "2 of 4 collapsed (interval 7% to 93%), median change from look to look 15%"
+    )
+
+
+def test_robustness_of_groups_with_few_or_no_values():
+    rows = [
+        row("a", 0, 3.0, better="higher"),
+        row("b", 0, None, recipe="gan", state="nonfinite", checkpoint="run", metric="severe"),
+    ]
+    one, none = robustness(rows, "fcd", by=("recipe",))
+    assert (one.median, one.low_quartile, one.spread, one.worst) == (3, 3, None, 3)
+    assert (one.judged, one.collapsed_low, one.collapsed_high) == (0, 0, 1)
+    assert one.sentence("fcd") == "wgan, 1 run: median fcd 3 (quartiles 3 to 3), worst 3"
+    assert (none.median, none.collapsed, none.judged) == (None, 1, 1)
+    assert none.sentence("fcd") == "gan, 1 run: no value of fcd, 1 of 1 collapsed (interval 2% to 100%)"
+
+
+def test_the_worst_of_a_metric_of_which_more_is_better_is_the_least():
+    assert robustness(made({"a": [1, 2, 3]}, better="higher"), "fcd")[0].worst == 1
+
+
+def test_the_interval_of_a_share_is_scipys_exact_one():
+    for hits, count in ((0, 1), (1, 1), (0, 10), (3, 10), (10, 10), (7, 200)):
+        expected = stats.binomtest(hits, count).proportion_ci(0.9, method="exact")
+        assert share_interval(hits, count, 0.9) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    with pytest.raises(MetricError, match="no share"):
+        share_interval(3, 2)

@@ -410,6 +410,11 @@ def test_the_one_sided_form_costs_nothing_below_one():
     assert np.allclose(one_sided.value(np.array([0.25, 4.0]), numpy_functions()), [0, 10])
 
 
+def test_another_norm_can_be_asked_for():
+    five = catalog.load_class("penalties", "interpolated")(target=5.0)
+    assert np.allclose(five.value(np.array([25.0, 9.0]), numpy_functions()), [0, 40])
+
+
 def test_r2_looks_at_the_generated_samples_and_dragan_around_the_real_ones():
     real, fake = torch.randn(2, 1000, 6, dtype=torch.float64)
     rng = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from duel import catalog
 PACKAGE = catalog.PACKAGE
 LEVELS = [
     {"__main__", "cli"},
-    {"compare"},
+    {"compare", "comparison", "measured", "robustness", "report"},
+    {"study"},
     {"session", "display", "explain"},
     {"loop"},
     {
@@ -37,7 +38,9 @@ LEVELS = [
         "io",
         "errors",
         "intervals",
+        "nonfinite",
         "schedule",
+        "table",
         "_torchvision",
     },
 ]
@@ -104,7 +107,11 @@ def test_imports_point_downward(path):
 
 
 def test_modules_of_one_level_do_not_import_each_other_in_a_circle():
-    graph = {parts_of(path)[0]: {o[0] for o in imported(path) if o} for path in PACKAGE.glob("[!_]*.py")}
+    graph = {}
+    for path in FILES:
+        name = parts_of(path)[0]
+        if name not in catalog.FAMILIES and not name.startswith("_"):
+            graph.setdefault(name, set()).update({o[0] for o in imported(path) if o} - {name})
 
     def reachable(start):
         seen, todo = set(), [start]

@@ -1,0 +1,377 @@
+"""Run folders as rows of the tidy table: grouped by recipe, with numbers that were measured alike."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duel import recipe as recipes
+from duel import table
+from duel.errors import InputError
+from duel.recipe import Recipe
+from duel.run import Run
+from duel.table import Row
+
+# What does not change what a run learns.
+_IDLE = (
+    "seed", "threads", "device", "log", "signals", "sample", "checkpoint", "data",
+)  # fmt: skip
+_SHOWN = 3  # differing fields that a label has room for
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a comparison is made of.
+
+    rows        of the tidy table
+    metric, checkpoint   which of its numbers are compared
+    baseline    the label that a study names; None: its first configuration
+    planned     which cost the study's budget makes equal: "seconds", "flops" or neither
+    notes       sentences about the rows
+    """
+
+    rows: list[Row]
+    metric: str
+    checkpoint: str
+    baseline: str | None
+    planned: str | None
+    notes: tuple[str, ...]
+
+
+def measured(
+    paths: Sequence[Path],
+    metric: str | None = None,
+    checkpoint: str = "last",
+    allow_code: bool | Collection[str] = False,
+) -> Measured:
+    """The rows of one study, or of run folders. InputError for other paths, or where numbers are lacking.
+
+    metric  by default a study's first, or the first one that all runs were evaluated with
+    """
+    studies = [path for path in paths if table.is_study(path)]
+    if not paths or (studies and len(paths) > 1):
+        raise InputError("give run folders, or one study: nothing else can be compared")
+    if studies:
+        return _of_study(studies[0], metric, checkpoint)
+    return _of_runs([Run(path, allow_code) for path in _once(paths)], metric, checkpoint)
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Each folder once, however it was written."""
+    return list({path.resolve(): path for path in paths}.values())
+
+
+# ---------------------------------------------------------------- a study
+
+
+def _of_study(folder: Path, metric: str | None, checkpoint: str) -> Measured:
+    rows, said = table.read(folder), _study_file(folder)
+    if not rows:
+        raise InputError(f"{folder} has no rows yet: none of its runs has ended")
+    name = metric or next(iter(said.get("metrics", [])), None) or _first_metric(rows, checkpoint)
+    # Metrics of whole runs ("fluctuation") have no checkpoint, whichever was asked for.
+    of_runs = {row["metric"] for row in rows if row["checkpoint"] == "run"}
+    others = {row["metric"] for row in rows if row["checkpoint"] == checkpoint}
+    planned = next((key for key in ("seconds", "flops") if key in said.get("budget", {})), None)
+    baseline = said.get("baseline")
+    return Measured(
+        rows,
+        name,
+        "run" if name in of_runs - others else checkpoint,
+        None if baseline is None else _baseline(rows, str(baseline)),
+        planned,
+        tuple(_unfinished(folder, rows, said.get("seeds"))),
+    )
+
+
+def _study_file(folder: Path) -> dict[str, Any]:
+    """What the folder's study.toml says; nothing where there is none."""
+    file = folder / "study.toml"
+    try:
+        return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def _first_metric(rows: Sequence[Row], checkpoint: str) -> str:
+    name = next((row["metric"] for row in rows if row["checkpoint"] == checkpoint and row["metric"]), None)
+    if name is None:
+        raise InputError(f"no run has a number of the {checkpoint} checkpoint: there is nothing to compare")
+    return str(name)
+
+
+def _baseline(rows: Sequence[Row], label: str) -> str:
+    """The study's baseline as it is called once the data are no part of the labels."""
+    renamed = zip(rows, table.without_data(rows), strict=True)
+    return next((str(new["configuration"]) for old, new in renamed if old["configuration"] == label), label)
+
+
+def _unfinished(folder: Path, rows: Sequence[Row], seeds: Any) -> list[str]:
+    """A sentence where the plan has runs that have no rows yet."""
+    planned = len(table.planned_labels(folder)) * (len(seeds) if isinstance(seeds, list) else 0)
+    ended = sum(len(of_label) for of_label in table.runs(rows).values())
+    return [f"the study is not finished: {ended} of {planned} runs have ended"] if ended < planned else []
+
+
+# ---------------------------------------------------------------- run folders
+
+
+@dataclass(frozen=True)
+class _Number:
+    """One line of a run's metrics.jsonl: a test evaluation of the checkpoint that is compared.
+
+    way  feature space, number of samples, seed: what must be equal for all runs
+    """
+
+    way: tuple[str, int, int]
+    metrics: Mapping[str, Mapping[str, Any]]
+    weights: str | None
+
+
+def _of_runs(runs: Sequence[Run], metric: str | None, checkpoint: str) -> Measured:
+    alive = [run for run in runs if run.state["state"] not in ("nonfinite", "failed")]
+    numbers = {run.path: _numbers(run, checkpoint) for run in alive}
+    name = metric or _common_metric(alive, numbers, checkpoint)
+    having = {path: [n for n in listed if name in n.metrics] for path, listed in numbers.items()}
+    way = _common_way(alive, having, name, checkpoint)
+    chosen = {path: [n for n in listed if n.way == way][-1] for path, listed in having.items()}
+    labels = labelled({run.path: run.recipe for run in runs})
+    data = _data_names(runs)
+    rows = [
+        _row(run, labels[run.path], data[run.path], name, checkpoint, chosen.get(run.path)) for run in runs
+    ]
+    notes = [*_weights_note(chosen.values()), *_state_notes(alive), *_difference_notes(runs, labels)]
+    return Measured(table.complete(rows), name, checkpoint, None, None, tuple(notes))
+
+
+def _numbers(run: Run, checkpoint: str) -> list[_Number]:
+    """The run's evaluations of this checkpoint on the test split of its own data, oldest first."""
+    step, fingerprint = _step(run, checkpoint), run.provenance["data"]["fingerprint"]
+    found = []
+    for line in run.metrics():
+        said = line.get("provenance", {})
+        own = said.get("data", {}).get("fingerprint") == fingerprint
+        if line.get("step") == step and said.get("splits", {}).get("real") == "test" and own:
+            way = (said["features"]["name"], said["n_fake"], said["seed"])
+            found.append(_Number(way, line["metrics"], said.get("weights")))
+    return found
+
+
+def _step(run: Run, checkpoint: str) -> int:
+    step = run.state.get(checkpoint)
+    if step is None:
+        why = "was trained without evaluate.every" if checkpoint == "best" else "has not saved one yet"
+        raise InputError(f"{run.path} has no {checkpoint} checkpoint: it {why}")
+    return int(step)
+
+
+def _common_metric(runs: Sequence[Run], numbers: Mapping[Path, list[_Number]], checkpoint: str) -> str:
+    """The first metric of the first run's newest evaluation that all runs have been measured with."""
+    if not runs:
+        raise InputError("none of the runs came to its end: there is nothing to compare")
+    lacking = [run for run in runs if not numbers[run.path]]
+    if lacking:
+        raise InputError(_asking(lacking, None, checkpoint, next(filter(None, numbers.values()), [])))
+    names = [{name for number in listed for name in number.metrics} for listed in numbers.values()]
+    common = set.intersection(*names)
+    first = next((name for name in numbers[runs[0].path][-1].metrics if name in common), None)
+    if first is None:
+        raise InputError("the runs have no metric in common: name one with --metric, then evaluate them all")
+    return first
+
+
+def _common_way(
+    runs: Sequence[Run], having: Mapping[Path, list[_Number]], name: str, checkpoint: str
+) -> tuple[str, int, int]:
+    """The newest way in which all runs were measured. InputError with the commands where there is none."""
+    if not runs:
+        raise InputError("none of the runs came to its end: there is nothing to compare")
+    known = [number.way for listed in having.values() for number in listed]
+    common = [way for way in known if all(any(n.way == way for n in listed) for listed in having.values())]
+    if common:
+        first = [number.way for number in having[runs[0].path] if number.way in common]
+        return first[-1]
+    lacking = [run for run in runs if not having[run.path]]
+    measured = [number for listed in having.values() for number in listed]
+    if lacking or not measured:
+        raise InputError(_asking(lacking or runs, name, checkpoint, measured))
+    target = measured[-1]
+    others = [run for run in runs if all(number.way != target.way for number in having[run.path])]
+    raise InputError(
+        f"{name} was not measured in one way for all runs\n" + _asking(others, name, checkpoint, [target])
+    )
+
+
+def _asking(runs: Sequence[Run], name: str | None, checkpoint: str, like: Sequence[_Number]) -> str:
+    """Which runs lack a number, and the command that measures it as the others were; one line for each."""
+    options = f" --metrics {name}" if name else ""
+    if like:
+        features, samples, seed = like[-1].way
+        options += f" --features {features} --samples {samples}" + (f" --seed {seed}" if seed else "")
+    if checkpoint != "last":
+        options += f" --checkpoint {checkpoint}"
+    what = f"no {name}" if name else "no evaluation"
+    alike = " (measured as the others)" if like else ""
+    return "\n".join(
+        f"{run.path} has {what} of its {checkpoint} checkpoint on the test split{alike}: "
+        f"duel evaluate {shlex.quote(str(run.path))}{options}"
+        for run in runs
+    )
+
+
+def _row(run: Run, label: str, data: str, metric: str, checkpoint: str, number: _Number | None) -> Row:
+    state, recipe, last = str(run.state["state"]), run.recipe, int(run.state["last"] or 0)
+    ended = {"nonfinite": "nonfinite", "failed": "failed"}.get(state, "done")
+    value = {} if number is None else number.metrics[metric]
+    row: Row = {
+        "configuration": label,
+        "recipe": recipe.name,
+        "data": data,
+        "seed": recipe.seed,
+        "state": ended,
+        "checkpoint": checkpoint,
+        "metric": metric if number else "",
+        "steps": last,
+        "images": recipe.drawn(last),
+        "seconds": _seconds(run),
+        "run": str(run.path),
+    }
+    row |= {key: value.get(key) for key in ("value", "low", "high", "better")}
+    if number is not None:
+        row |= {"step": _step(run, checkpoint), "split": "test"}
+        row |= {"samples": number.way[1], "features": number.way[0]}
+    return row
+
+
+def _seconds(run: Run) -> float:
+    """How long the run took: each time it was taken up, its events' clock began at 0 again."""
+    total = before = 0.0
+    for event in run.events():
+        now = float(event.get("time", before))
+        total, before = total + (before if now < before else 0.0), now
+    return round(total + before, 3)
+
+
+def _data_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """The name of each run's data; with part of the fingerprint where one name stands for several."""
+    data = {run.path: run.provenance["data"] for run in runs}
+    known: dict[str, set[str]] = {}
+    for each in data.values():
+        known.setdefault(each["name"], set()).add(each["fingerprint"])
+    return {
+        path: each["name"] if len(known[each["name"]]) == 1 else f"{each['name']} ({each['fingerprint'][:8]})"
+        for path, each in data.items()
+    }
+
+
+# ---------------------------------------------------------------- labels
+
+
+def labelled(given: Mapping[Path, Recipe]) -> dict[Path, str]:
+    """A label for each run: equal for recipes that are equal but for their seed and data.
+
+    It is the recipe's name where that tells all apart, else what differs: "dcgan, width=16". Where more
+    fields differ than there is room for, it has those that suffice, and how many more there are ("+4").
+    """
+    kinds: list[Recipe] = []
+    kind_of: dict[Path, int] = {}
+    for path, recipe in given.items():
+        same = next((k for k, other in enumerate(kinds) if not apart(other, recipe)), len(kinds))
+        kinds[same:] = kinds[same:] or [recipe]
+        kind_of[path] = same
+    named = len({recipe.name for recipe in kinds}) > 1
+    labels = [""] * len(kinds)
+    for name in dict.fromkeys(recipe.name for recipe in kinds):
+        of_name = [number for number, recipe in enumerate(kinds) if recipe.name == name]
+        parts = _told_apart([kinds[number] for number in of_name])
+        for number, part in zip(of_name, parts, strict=True):
+            labels[number] = ", ".join(filter(None, [name if named or not part else "", part]))
+    return {path: labels[number] for path, number in kind_of.items()}
+
+
+def apart(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """`recipe.differences` of what a run learns by: without seed, data, device and what is only written."""
+    found = recipes.differences(old, new)
+    return {key: pair for key, pair in found.items() if key.partition(".")[0] not in _IDLE and key != "name"}
+
+
+def _told_apart(kinds: Sequence[Recipe]) -> list[str]:
+    """What each of some recipes of one name has of its own; nothing where there is one."""
+    if len(kinds) == 1:
+        return [""]
+    keys = list(dict.fromkeys(key for other in kinds[1:] for key in apart(kinds[0], other)))
+    flat = [recipes.flatten(recipe.to_tree()) for recipe in kinds]
+    # With another objective its options are others, too: that needs no words if the names suffice.
+    spoken = [key for key in keys if key.endswith(".name") or f"{key.rpartition('.')[0]}.name" not in keys]
+    keys = spoken if _kinds(spoken, flat) == len(kinds) else keys
+    shown = keys if len(keys) <= _SHOWN else _enough(keys, flat)
+    rest = f" +{len(keys) - len(shown)}" if len(keys) > len(shown) else ""
+    short = _short(shown)
+    return [", ".join(f"{short[key]}={_said(each.get(key))}" for key in shown) + rest for each in flat]
+
+
+def _kinds(keys: Sequence[str], flat: Sequence[Mapping[str, Any]]) -> int:
+    """How many recipes can be told apart by these keys."""
+    return len({str([each.get(key) for key in keys]) for each in flat})
+
+
+def _enough(keys: Sequence[str], flat: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first keys that tell all apart, a variant's name before its options."""
+    shown: list[str] = []
+    for key in sorted(keys, key=lambda key: not key.endswith(".name")):
+        if _kinds([*shown, key], flat) > _kinds(shown, flat):
+            shown.append(key)
+    return shown
+
+
+def _short(keys: Sequence[str]) -> dict[str, str]:
+    """The shortest ends of dotted keys that are all different; a variant's name goes by its place."""
+    spoken = {key: key.removesuffix(".name") for key in keys}
+    for length in range(1, 1 + max(key.count(".") + 1 for key in keys)):
+        ends = {key: ".".join(text.split(".")[-length:]) for key, text in spoken.items()}
+        if len(set(ends.values())) == len(keys):
+            return ends
+    return {key: key for key in keys}
+
+
+def _said(value: Any) -> str:
+    return "none" if value is None else str(value).replace("'", "")
+
+
+# ---------------------------------------------------------------- notes
+
+
+def _weights_note(numbers: Iterable[_Number]) -> list[str]:
+    used = {number.weights for number in numbers}
+    return ["some runs were measured with averaged weights, others without"] if len(used) > 1 else []
+
+
+def _state_notes(runs: Sequence[Run]) -> list[str]:
+    """Runs that ended before their time, or have not ended."""
+    notes = []
+    for run in runs:
+        state = run.state
+        if state["state"] in ("running", "interrupted"):
+            notes.append(
+                f"{run.path} is {state['state']} at step {state['last']} of {state['steps']}: take it up "
+                "for a fair comparison"
+            )
+    return notes
+
+
+def _difference_notes(runs: Sequence[Run], labels: Mapping[Path, str]) -> list[str]:
+    """How much more differs between two configurations than their labels say."""
+    first = runs[0]
+    seen = {labels[first.path]}
+    notes = []
+    for run in runs[1:]:
+        label = labels[run.path]
+        count = len(apart(first.recipe, run.recipe))
+        if label not in seen and count > _SHOWN:
+            notes.append(f"{labels[first.path]} and {label} differ in {count} fields of their recipes")
+        seen.add(label)
+    return notes
