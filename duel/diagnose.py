@@ -11,19 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duel import catalog
+from duel import catalog, events
 from duel import recipe as recipes
 from duel.diagnoses import _ranks
-from duel.diagnoses._base import Diagnosis, Finding, Records, Severity
+from duel.diagnoses._base import LOOKS, Diagnosis, Finding, Records, Severity, unclipped
 from duel.errors import DuelError, RecipeError, RunError
 from duel.recipe import Recipe
-from duel.run import Run, is_run
+from duel.run import Run, as_checkpoint, is_run
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-_ORDER = ("severe", "warning", "info")
+_ORDER = events.SEVERITIES
 _KINDS = ("step", "signal", "metric")
 _PAIRS = 8  # samples beside their nearest training images
 _AT_ONCE = 1000  # training images
@@ -52,13 +52,16 @@ def findings(records: Records, takes: Callable[[Mapping[str, Any]], bool] = bool
     """
     found = [(name, finding) for name, each in _diagnoses().items() if (finding := each.find(records))]
     found.sort(key=lambda pair: (_ORDER.index(pair[1].severity), -pair[1].confidence))
-    return [_as_json(name, finding, takes) for name, finding in found]
+    return [_as_json(name, finding, records, takes) for name, finding in found]
 
 
-def _as_json(name: str, finding: Finding, takes: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+def _as_json(
+    name: str, finding: Finding, records: Records, takes: Callable[[Mapping[str, Any]], bool]
+) -> dict[str, Any]:
     entry = {"name": name, **asdict(finding)}
     entry["evidence"] = [{**each, "steps": list(each["steps"])} for each in entry["evidence"]]
-    entry["advice"] = [each for each in entry["advice"] if not each["set"] or takes(each["set"])]
+    advised = [{**each, "set": unclipped(records, each["set"])} for each in entry["advice"]]
+    entry["advice"] = [each for each in advised if not each["set"] or takes(each["set"])]
     return entry
 
 
@@ -128,10 +131,15 @@ class Journal:
 
 def journal(run: Run) -> Journal:
     """All that a run has recorded so far."""
-    found = Journal(run.recipe, run.state.get("steps"))
+    found = _empty_journal(run)
     for event in run.events():
         found.add(event)
     return found
+
+
+def _empty_journal(run: Run) -> Journal:
+    steps = run.state.get("steps")
+    return Journal(run.recipe, steps if isinstance(steps, int) else None)
 
 
 def estimate_correlation(run: Run) -> float | None:
@@ -146,7 +154,7 @@ def estimate_correlation(run: Run) -> float | None:
 
 def history(run: Run) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """What was to be seen at each look of a run, from its records: (step, findings)."""
-    found = Journal(run.recipe, run.state.get("steps"))
+    found = _empty_journal(run)
     for event in run.events():
         found.add(event)
         if "values" in event:
@@ -171,7 +179,8 @@ def diagnose(
     Each finding has name, severity, confidence, evidence, explanation, advice and, for a run, a picture:
     the sample grid nearest to its evidence; of memorisation, samples above their nearest training images,
     which are drawn now (`memorised.png`). A run that ended with a number that is none has that finding
-    first. For others' trainings there are also notes: what was taken for what.
+    first. Beside them there are `"notes"`: what could not be judged and why, what was left out and, for
+    others' trainings, what was taken for what.
 
     Raises RunError or DataError where there is nothing to judge.
     """
@@ -181,19 +190,83 @@ def diagnose(
                 f"{target} is a run, which has its own log and data: leave out log, against and columns"
             )
         run = target if isinstance(target, Run) else Run(target, allow_code)
-        return {"findings": with_memorised(standing(run, journal(run)), run)}
+        told = journal(run)
+        return {"findings": with_memorised(standing(run, told), run), "notes": notes(run, told.records())}
+    _refuse_no_samples(target, against)
     from duel.foreign import non_finite
     from duel.foreign import records as records_of
 
     samples = None if target is None else Path(target)
     logged = None if log is None else Path(log)
-    seen, notes = records_of(samples=samples, log=logged, against=against, columns=columns)
-    return {"findings": [*non_finite(seen), *findings(seen)], "notes": notes}
+    seen, said = records_of(samples=samples, log=logged, against=against, columns=columns)
+    return {"findings": [*non_finite(seen), *findings(seen)], "notes": said}
+
+
+def _refuse_no_samples(target: str | Path | None, against: str | None) -> None:
+    """RunError for a target that can be neither a run nor a folder of samples."""
+    if target is None:
+        return
+    path = Path(target)
+    if not path.exists():
+        raise RunError(f"{path} does not exist: give a run folder, or samples with --against DATA")
+    if not path.is_dir():
+        raise RunError(f"{path} is a file: a log is given as --log {path}, samples as a folder of images")
+    if (place := as_checkpoint(path)) is not None:
+        raise RunError(f"{place.partition(': give ')[0]}: diagnose that run")
+    if any((path / name).exists() for name in ("run.json", "provenance.json", "events.jsonl")):
+        raise RunError(
+            f"{path} is a run without recipe.toml, so it is not known what was trained: copy it again from "
+            "where it came"
+        )
+    if against is None:
+        raise RunError(
+            f"{path} is no run (it has no recipe.toml); a folder of samples needs --against DATA or FOLDER, "
+            "to be compared with"
+        )
+
+
+def notes(run: Run, records: Records) -> list[str]:
+    """What cannot be judged yet and why, and what of the run's files is not as it was written."""
+    found = [_unseen(run, records), events.note(run.events_file)]
+    if _damaged_findings(run):
+        found.append(f"{run.path / 'findings.json'} is damaged; what is said here is from the events alone")
+    if run.edited:
+        found.append(
+            "recipe.toml was edited since the run: what is advised is meant for it as it is now, and what "
+            "was seen is of the run as it was"
+        )
+    return [each for each in found if each is not None]
+
+
+def _unseen(run: Run, records: Records) -> str | None:
+    """Why a run was looked at too seldom for most diagnoses; None where it was not."""
+    count, every = len(records.looks), run.recipe.signals.every
+    if count >= LOOKS:
+        return None
+    what = "of samples and networks nothing can be said yet" if records.steps else "nothing can be said yet"
+    if not run.events_file.exists():
+        return f"{what}: events.jsonl is missing, in which {LOOKS} looks are needed"
+    if not every and not count:
+        what = what.removesuffix(" yet")
+        return f"{what}: this run is never looked at (signals.every=0), {LOOKS} looks are needed"
+    looks = "1 look is" if count == 1 else f"{count or 'no'} look{'s are' if count else ' is'}"
+    return f"{what}: {looks} recorded, {LOOKS} are needed (signals.every={every})"
+
+
+def _damaged_findings(run: Run) -> bool:
+    """Whether findings.json is there and cannot be read."""
+    try:
+        run.findings()
+    except DuelError:
+        return True
+    return False
 
 
 def standing(run: Run, told: Journal) -> list[dict[str, Any]]:
     """What is wrong with a run now, with pictures; a number that is none comes first."""
-    own = [each for each in run.findings() if each["name"] == "non-finite"]
+    own: list[dict[str, Any]] = []
+    with contextlib.suppress(DuelError):  # of a damaged findings.json: the rest is known without it
+        own = [each for each in run.findings() if each["name"] == "non-finite"]
     return with_pictures([*own, *told.findings()], run)
 
 

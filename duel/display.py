@@ -126,6 +126,9 @@ def start_line(event: Event) -> str:
         left = f"from step {event['step']} of {event['steps']}: {left}"
     elif "init_from" in event:
         left = f"from the weights of {event['init_from']['run']}, step {event['init_from']['step']}: {left}"
+    if "advised" in event:
+        changes = ", ".join(f"{key}={_shown(value)}" for key, value in event["advised"]["set"].items())
+        left = f"as {event['advised']['run']}, with {changes} (for {event['advised']['finding']}): {left}"
     what = many(event["train_size"], f"training {units(event).removesuffix('s')}")
     return (
         f"{event['recipe']} on {event['data']} ({what}, {event['device']}, "
@@ -191,25 +194,42 @@ def end_text(event: Event, session: Session) -> str:
     return "\n".join(lines)
 
 
-def finding_text(finding: Mapping[str, Any], numbers: Mapping[int, int] | None = None) -> str:
+def finding_text(
+    finding: Mapping[str, Any], numbers: Mapping[int, int] | None = None, *, own: bool = True
+) -> str:
     """A finding: what, on what evidence, what it means, what to change.
 
-    numbers: of the advice, by its position; without them it is shown as it stands
+    numbers  of the advice, by its position; without them it is shown as it stands
+    own      whether duel has trained it, so that advice is said as settings of its recipe, too
     """
     where = f" at step {finding['step']}" if "step" in finding else ""
-    lines = [f"{finding['severity'].upper()} {finding['name']}{where}: {finding['explanation']}"]
-    for each in finding["evidence"]:
-        steps = each["steps"]
-        when = f"step {steps[0]}" if len(set(steps)) == 1 else f"steps {steps[0]} to {steps[-1]}"
-        lines.append(f"  seen   {each['signal']} {each['value']}, threshold {each['threshold']} ({when})")
+    sure = f" (confidence {finding['confidence']:.2g})"
+    lines = [f"{finding['severity'].upper()} {finding['name']}{where}{sure}: {finding['explanation']}"]
+    lines += [f"  seen   {_seen(each)}" for each in finding["evidence"]]
     for position, each in enumerate(finding["advice"]):
         number = f"[{numbers[position]}] " if numbers and position in numbers else ""
-        changes = " ".join(f"--set {key}={_shown(value)}" for key, value in each["set"].items())
+        settings = each["set"].items() if own else ()
+        changes = " ".join(f"--set {key}={_shown(value)}" for key, value in settings)
         source = f" ({each['source']})" if each["source"] else ""
         lines.append(f"  advice {number}{changes}{': ' if changes else ''}{each['reason']}{source}")
     if "picture" in finding:
         lines.append(f"  look   {finding['picture']}")
     return "\n".join(lines)
+
+
+def _seen(evidence: Mapping[str, Any]) -> str:
+    """A piece of evidence: "twins 0.004, below 0.05 (steps 100 to 300)"."""
+    value, threshold, steps = evidence["value"], evidence["threshold"], evidence["steps"]
+    when = f"step {steps[0]}" if len(set(steps)) == 1 else f"steps {min(steps)} to {max(steps)}"
+    if isinstance(value, str) or isinstance(threshold, str):
+        return f"{evidence['signal']} {value}, not {threshold} ({when})"
+    side = "above" if value > threshold else "below" if value < threshold else "at"
+    return f"{evidence['signal']} {_rounded(value)}, {side} {_rounded(threshold)} ({when})"
+
+
+def _rounded(value: float) -> str:
+    """Four digits; whole numbers below a million as they are."""
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _shown(value: Any) -> str:
@@ -218,17 +238,17 @@ def _shown(value: Any) -> str:
 
 
 def findings_text(found: Sequence[Mapping[str, Any]], run: str | None) -> str:
-    """All findings, the advice numbered as `duel train --from` takes it."""
+    """All findings; of a run, the advice with the settings, numbered as `duel train --from` takes it."""
     if not found:
         return "nothing found"
     texts, count = [], 0
     for finding in found:
         numbers = {}
         for position, each in enumerate(finding["advice"]):
-            if each["set"]:
+            if each["set"] and run is not None:
                 count += 1
                 numbers[position] = count
-        texts.append(finding_text(finding, numbers))
+        texts.append(finding_text(finding, numbers, own=run is not None))
     if run is not None and count:
         texts.append(f"try one: {program()} train --from {shlex.quote(run)} --advice 1")
     return "\n".join(texts)

@@ -18,6 +18,7 @@ from duel.objectives.wasserstein import Wasserstein
 from duel.penalties.interpolated import Interpolated
 from duel.recipe import Recipe
 from duel.signals import AT_LIMIT, FEW, SLOPES, Inside, Layer, Looked
+from duel.syncnorm import apart
 from duel.train import Training, squared_gradient_norm
 from duel.xp import torch_functions
 
@@ -54,6 +55,11 @@ def norm(value: Tensor | None) -> Tensor:
 
 def inspect(recipe: Recipe, now: Training, looked: Looked) -> Inside:
     """Logits, dead units, batch norm's two modes, reconstructions, slopes and clipping."""
+    with apart(*now.networks.named().values()):
+        return _inspect(recipe, now, looked)
+
+
+def _inspect(recipe: Recipe, now: Training, looked: Looked) -> Inside:
     networks, d = now.networks, now.networks.discriminator
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.no_grad())

@@ -20,6 +20,7 @@ from duel import checkpoint, pictures, sampling, streams
 from duel.batches import Batches
 from duel.datasets._base import Data
 from duel.errors import CheckpointError, NonFiniteError
+from duel.ranks import ALONE, World
 from duel.recipe import Recipe
 from duel.run import Run
 from duel.signals import Watch
@@ -124,6 +125,24 @@ def play(
         yield save(recipe, now, run)
 
 
+def follow(recipe: Recipe, now: Training, total: int, stopping: Callable[[], bool]) -> None:
+    """Play the same steps as the first of several processes, which logs, looks and saves.
+
+    Raises NonFiniteError where that one does.
+    """
+    engine, saved = engine_of(recipe), now.step
+    while now.step < total and not stopping():
+        numbers = engine.play_step(recipe, now)
+        now.step += 1
+        if now.step % recipe.log.every == 0 or now.step == total:
+            _refuse_nonfinite(engine, recipe, now, engine.read(numbers))
+        if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
+            _checked_contents(recipe, now)
+            saved = now.step
+    if saved != now.step:
+        _checked_contents(recipe, now)
+
+
 def _step_event(
     recipe: Recipe, now: Training, numbers: dict[str, np.ndarray], since: float, drawn: int
 ) -> Event:
@@ -202,10 +221,7 @@ class _Look:
 
 def write(recipe: Recipe, now: Training, folder: Path) -> Path:
     """Write a checkpoint beneath a folder, and read it back. NonFiniteError where a number in it is none."""
-    tensors, own = engine_of(recipe).contents(recipe, now)
-    sick = _first_nonfinite(tensors)
-    if sick is not None:
-        raise NonFiniteError(sick, math.nan, now.step, sick, "before each checkpoint")
+    tensors, own = _checked_contents(recipe, now)
     state = {
         "images": now.batches.position,
         "updates_d": now.updates_d,
@@ -216,6 +232,15 @@ def write(recipe: Recipe, now: Training, folder: Path) -> Path:
     place = checkpoint.save(folder, now.step, tensors, state)
     checkpoint.verify(place)
     return place
+
+
+def _checked_contents(recipe: Recipe, now: Training) -> tuple[checkpoint.Groups, dict[str, Any]]:
+    """What a checkpoint will hold. NonFiniteError where a number in it is none."""
+    tensors, own = engine_of(recipe).contents(recipe, now)
+    sick = _first_nonfinite(tensors)
+    if sick is not None:
+        raise NonFiniteError(sick, math.nan, now.step, sick, "before each checkpoint")
+    return tensors, own
 
 
 def save(recipe: Recipe, now: Training, run: Run) -> Event:
@@ -229,16 +254,26 @@ def save(recipe: Recipe, now: Training, run: Run) -> Event:
     return {"event": "checkpoint", "step": now.step, "path": str(path)}
 
 
-def resume(recipe: Recipe, data: Data, run: Run) -> Training:
+def resume(recipe: Recipe, data: Data, run: Run, world: World = ALONE) -> Training:
     """The training as the run's newest whole checkpoint has it; step 0 where there is none yet.
 
-    CheckpointError where there are checkpoints and all are damaged.
+    world: the processes that will train it together. CheckpointError where there are checkpoints and all are
+    damaged.
     """
     engine = engine_of(recipe)
     now: Training = engine.start(recipe, data)
     step, _ = run.newest_whole()
-    if step is None:
-        return now
+    if step is not None:
+        _restored(engine, recipe, now, run, step)
+    if world.count > 1:
+        from duel.train import spread  # the only engine that trains in several
+
+        spread(recipe, cast(Any, now), world)
+    return now
+
+
+def _restored(engine: Engine, recipe: Recipe, now: Training, run: Run, step: int) -> None:
+    """Put a checkpoint back into a training at its beginning."""
     tensors, state = run.load_checkpoint(step)
     try:
         engine.restore(recipe, now, tensors, state)
@@ -249,4 +284,3 @@ def resume(recipe: Recipe, data: Data, run: Run) -> Training:
         streams.restore(now.places, state["places"])
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"checkpoint {step} of {run.path} cannot be taken up: {error!r}") from error
-    return now

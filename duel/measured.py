@@ -72,10 +72,12 @@ def _of_study(folder: Path, metric: str | None, checkpoint: str) -> Measured:
     rows, said = table.read(folder), _study_file(folder)
     if not rows:
         raise InputError(f"{folder} has no rows yet: none of its runs has ended")
-    name = metric or next(iter(said.get("metrics", [])), None) or _first_metric(rows, checkpoint)
     # Metrics of whole runs ("fluctuation") have no checkpoint, whichever was asked for.
     of_runs = {row["metric"] for row in rows if row["checkpoint"] == "run"}
     others = {row["metric"] for row in rows if row["checkpoint"] == checkpoint}
+    # The file may say "frechet" where the rows say in which features: "frechet-random".
+    asked = next((name for name in said.get("metrics", [])[:1] if name in of_runs | others), None)
+    name = metric or asked or _first_metric(rows, checkpoint)
     planned = next((key for key in ("seconds", "flops") if key in said.get("budget", {})), None)
     baseline = said.get("baseline")
     return Measured(

@@ -8,6 +8,17 @@ from typing import Any
 _WHY = "smaller steps diverge later or not at all"
 
 
+_WORKS = 0.1  # a larger rate is of no use with any optimizer here
+_USUAL = 1e-3
+
+
+def workable(rate: Any) -> Any:
+    """A rate (or a schedule's values) that is no rate to learn with, as one that usually is."""
+    if isinstance(rate, list | tuple):
+        return [workable(each) for each in rate]
+    return _USUAL if isinstance(rate, int | float) and rate > _WORKS else rate
+
+
 def finding(
     signal: str, value: float, step: int, explanation: str, rates: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

@@ -162,6 +162,8 @@ class Recipe:
                 number, or a schedule of shape "step" with whole values
     joint_pass  real and fake go through the discriminator in one pass, so batch norm sees them
                 together; otherwise in two (the default, as in the DCGAN tutorial)
+    sync_batch_norm  where several processes train together, batch norm sees the batches of all of them, so
+                that their number does not matter; otherwise each its own share
     steps       how long to train; or epochs (real samples drawn / size of the training split)
     seed        of every random number
     threads     CPU threads; all cores unless given. Results are repeatable for an equal number
@@ -192,6 +194,7 @@ class Recipe:
     accumulate: int = 1
     n_critic: int | Schedule = 1
     joint_pass: bool = False
+    sync_batch_norm: bool = True
     steps: int | None = None
     epochs: int | None = None
     seed: int = 0
@@ -310,12 +313,14 @@ _AT_LEAST_ONE = (
 )  # fmt: skip
 _LIMIT = 10**12
 _FORMAT = 1  # of recipe files; written down once there is another
+_FIRST_OPTION = {"hf": "source", "shards": "pattern"}  # what `--data NAME:…` sets
 _AT_MOST = {"sample.count": 1024, "threads": 256}
 # What may differ when a run is taken up again.
 FREE_ON_RESUME = (
     "steps", "epochs", "threads", "device",
     "log.every", "signals.every", "sample.every", "checkpoint.every", "checkpoint.keep", "evaluate.every",
     "evaluate.patience", "on_nonfinite", "max_rollbacks", "data.path",
+    "data.pattern",
 )  # fmt: skip
 
 
@@ -352,8 +357,14 @@ def read(source: str | Path) -> Tree:
 
 
 def data_changes(data: str | Path) -> Tree:
-    """What `--data` changes: a listed data set by its name, else the folder of that path."""
+    """What `--data` changes: a listed data set by its name, else the folder of that path.
+
+    "hf:NAME" and "shards:PATTERN" stand for a data set and its first option.
+    """
     names = catalog.names("datasets")
+    prefix, _, rest = data.partition(":") if isinstance(data, str) else ("", "", "")
+    if rest and prefix in _FIRST_OPTION:
+        return {"data.name": prefix, f"data.{_FIRST_OPTION[prefix]}": rest}
     if isinstance(data, str) and (data in names or ":" in data):
         return {"data.name": data}
     if not Path(data).exists():

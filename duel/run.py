@@ -29,9 +29,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from duel import checkpoint, io
+from duel import checkpoint, events, io
 from duel.datasets._base import Data, Spec
 from duel.errors import CheckpointError, RunError, one_of
+from duel.ranks import world
 from duel.recipe import FREE_ON_RESUME, Recipe, flatten, read, resolve, to_toml
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ class Run:
         return io.read_json(self.path / "run.json")
 
     def events(self, kind: str | None = None) -> Iterator[dict[str, Any]]:
-        """The events so far, or those of one kind ("step", "sample", …), in order."""
-        for event in io.read_lines(self._events_file):
+        """The events so far, or those of one kind ("step", "sample", …); without what is damaged."""
+        for event in events.read(self.events_file):
             if kind is None or event.get("event") == kind:
                 yield event
 
@@ -402,7 +403,7 @@ class Run:
 
     def record(self, event: dict[str, Any]) -> None:
         """Append an event to the log."""
-        io.append_line(self._events_file, event)
+        io.append_line(self.events_file, event)
 
     def record_metrics(self, result: dict[str, Any]) -> None:
         """Append an evaluation's result to metrics.jsonl."""
@@ -413,10 +414,10 @@ class Run:
         io.write_json(self.path / "findings.json", {"findings": findings})
 
     def findings(self) -> list[dict[str, Any]]:
-        """What findings.json holds; nothing where there is none."""
+        """What findings.json holds; nothing where there is none. DuelError where it cannot be read."""
         file = self.path / "findings.json"
         found = io.read_json(file).get("findings") if file.is_file() else []
-        return found if isinstance(found, list) else []
+        return [each for each in found if events.finding_fits(each)] if isinstance(found, list) else []
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The evaluations so far, in order."""
@@ -425,7 +426,7 @@ class Run:
     def drop_events_after(self, step: int) -> None:
         """Forget what was logged past a checkpoint that training is taken up from, and the run's end."""
         kept = [event for event in self.events() if _until(event, step) and event.get("event") != "end"]
-        io.write_atomic(self._events_file, _lines(kept))
+        io.write_atomic(self.events_file, _lines(kept))
         measured = list(self.metrics())
         kept = [result for result in measured if _until(result, step)]
         if len(kept) < len(measured):
@@ -457,10 +458,15 @@ class Run:
         self.update_state(**changes, recipes=list(dict.fromkeys(known)))
         io.write_atomic(self._recipe_file, text.encode())
 
-    def refuse_edited(self) -> None:
-        """RunError where recipe.toml is not what was written; that of older versions is not known."""
+    @property
+    def edited(self) -> bool:
+        """Whether recipe.toml is not what was written; of runs of older versions that is not known."""
         known = self.state.get("recipes")
-        if known is not None and _recipe_digest(self._recipe_file.read_text("utf-8")) not in known:
+        return known is not None and _recipe_digest(self._recipe_file.read_text("utf-8")) not in known
+
+    def refuse_edited(self) -> None:
+        """RunError where recipe.toml was edited."""
+        if self.edited:
             raise RunError(
                 f"{self._recipe_file} was edited after the run had begun, which cannot be taken up so: undo "
                 f"that, or begin a new run with it: duel train {self._recipe_file} --out NEW"
@@ -490,7 +496,7 @@ class Run:
         return self.path / "metrics.jsonl"
 
     @property
-    def _events_file(self) -> Path:
+    def events_file(self) -> Path:
         return self.path / "events.jsonl"
 
 
@@ -694,6 +700,7 @@ def _provenance(recipe: Recipe, data: Data, command: str) -> dict[str, Any]:
         "seed": recipe.seed,
         "device": recipe.device,
         "threads": recipe.threads,
+        "processes": world().count,
         "versions": _versions(),
         "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
         "data": {

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from duel import checkpoint, nonfinite, pictures
+from duel import checkpoint, events, nonfinite, pictures
 from duel import recipe as recipes
 from duel import run as runs
 from duel.datasets._base import Data
@@ -39,6 +39,7 @@ from duel.errors import (
 from duel.evaluate import Evaluator, metric_events, run_source
 from duel.loop import Event, Training, engine_of, play, resume, write
 from duel.networks._base import Networks
+from duel.ranks import World, joined, world
 from duel.recipe import Recipe
 from duel.run import Lock, Run
 
@@ -87,6 +88,7 @@ class Session:
         self._lock = lock
         self._cost = cost
         self._stopping = False
+        self._world = World()
         self._events = self._play()
 
     def __iter__(self) -> Iterator[Event]:
@@ -126,9 +128,11 @@ class Session:
 
     def _play(self) -> Iterator[Event]:
         began = time.perf_counter()
+        self._world = joined()
         try:
             # A run that was killed, or that an error ended, lacks its end.
             if self.finished() and self.run.state["state"] not in ("running", "failed"):
+                self._world.told("")
                 return
             for event in self._events_without_time():
                 event["time"] = round(time.perf_counter() - began, 3)
@@ -140,6 +144,7 @@ class Session:
                 self.run.update_state(state="failed")
             raise
         finally:
+            self._world.leave()
             self._lock.release()
 
     def _events_without_time(self) -> Iterator[Event]:
@@ -183,7 +188,8 @@ class Session:
 
     def _taken_up(self) -> Training:
         """The training from the newest checkpoint on; what was logged after it is forgotten."""
-        now = resume(self._recipe_now, self._data, self.run)
+        self._world.told(str(self.run.path.resolve()))  # the others begin there, too
+        now = resume(self._recipe_now, self._data, self.run, self._world)
         self.run.drop_events_after(now.step)
         self._journal = journal(self.run)
         return now
@@ -191,7 +197,12 @@ class Session:
     def _played(self, now: Training) -> Iterator[Event]:
         """The steps that are left, with an evaluation where one is due."""
         for event in play(
-            self._recipe_now, self._data, now, self.run, self.total_steps, lambda: self._stopping
+            self._recipe_now,
+            self._data,
+            now,
+            self.run,
+            self.total_steps,
+            lambda: self._world.any(self._stopping),
         ):
             yield event
             if event["event"] == "checkpoint":
@@ -209,14 +220,15 @@ class Session:
         for finding in new:
             if self._stop_on is not None and at_least(finding["severity"], self._stop_on):
                 self._stopped_by = (
-                    f"stopped by the finding {finding['name']} at step {step}: {finding['explanation']}"
+                    f"stopped by the finding {finding['name']} at step {step}: see `duel diagnose "
+                    f"{self.run.path}`"
                 )
                 self.stop()
 
     def _write_findings(self) -> None:
         """What is wrong now, in place of what was."""
         found = standing(self.run, self._journal)
-        if found or self.run.findings():
+        if found or (self.run.path / "findings.json").exists():
             self.run.write_findings(found)
 
     @property
@@ -237,7 +249,7 @@ class Session:
         """What is wrong, also in findings.json: the tensor, the step, and the rates to try."""
         half = recipes.flatten(self._recipe_now.slower(1).to_tree())
         rates = {
-            key: value
+            key: nonfinite.workable(value) if key.endswith((".lr", ".values")) else value
             for key, value in half.items()
             if key.startswith(("optimizer.generator.lr", "optimizer.discriminator.lr"))
         }
@@ -289,11 +301,15 @@ class Session:
         return bool(values) and len(values) - 1 - _best(values) >= (patience or 0)
 
     def _threads_note(self) -> list[str]:
-        before, threads = self.run.provenance["threads"], self.recipe.threads
-        if before == threads:
-            return []
+        known = self.run.provenance
+        pairs = {
+            "threads": (known["threads"], self.recipe.threads),
+            "processes": (known.get("processes", 1), world().count),
+        }
         return [
-            f"this run began with {before} threads and goes on with {threads}: the last digits may differ"
+            f"this run began with {before} {what} and goes on with {now}: the last digits may differ"
+            for what, (before, now) in pairs.items()
+            if before != now
         ]
 
     def _disk_note(self) -> list[str]:
@@ -312,9 +328,15 @@ class Session:
         ]
 
     def _ancestor(self, step: int) -> dict[str, Any]:
-        """Of a run that begins: whose weights it begins with."""
-        found = self.run.provenance.get("init_from") if step == 0 else None
-        return {"init_from": {"run": found["run"], "step": found["step"]}} if found else {}
+        """Of a run that begins: whose weights it begins with, whose advice it follows."""
+        if step:
+            return {}
+        known, found = self.run.provenance, {}
+        if "init_from" in known:
+            found["init_from"] = {key: known["init_from"][key] for key in ("run", "step")}
+        if "advised" in known:
+            found["advised"] = known["advised"]
+        return found
 
     def _start_event(self, now: Training) -> Event:
         size = len(self._data.splits["train"])
@@ -328,6 +350,7 @@ class Session:
             "kind": self._data.spec.kind,
             "device": self.recipe.device,
             "threads": self.recipe.threads,
+            "processes": world().count,
             "run": str(self.run.path),
             **self._ancestor(now.step),
             "estimate": {
@@ -352,9 +375,14 @@ class Session:
         if frames:
             strip = pictures.png(pictures.film_strip(frames))
             named["film"] = str(self.run.write_picture("film.png", strip))
-        curves = pictures.png(pictures.curves(self.run.events("step")))
+        curves = pictures.png(pictures.curves(self._whole_steps()))
         named["curves"] = str(self.run.write_picture("curves.png", curves))
         return named, [file for (_, file), image in images.items() if image is None]
+
+    def _whole_steps(self) -> list[Event]:
+        """The step events that have all numbers that the last one has: a damaged log may lack some."""
+        steps = list(self.run.events("step"))
+        return [event for event in steps if steps[-1].keys() <= event.keys()]
 
 
 def train(
@@ -396,17 +424,27 @@ def train(
     """
     changes = _all_changes(changes, data, steps, epochs, seed, device, engine)
     if resume is not None:
+        if advised is not None:
+            raise RunError(
+                f"resume takes up {resume} as it is, and an advised run begins afresh: give --resume alone, "
+                "or --from and --advice"
+            )
         if recipe is not None or data is not None or out is not None or init_from is not None:
             raise RunError(f"resume takes up {resume} as it is: leave out recipe, data, out and init_from")
         return _take_up(Path(resume), changes, allow_code, stop_on)
     origin: dict[str, Any] = {}
+    remarks: list[str] = []
     if advised is not None:
         if recipe is not None or data is not None:
             raise RunError(f"an advised run takes recipe and data from {advised[0]}: leave them out")
-        recipe, origin = _advised(Run(advised[0], allow_code), advised[1])
+        old = Run(advised[0], allow_code)
+        recipe, origin = _advised(old, advised[1])
+        if old.edited:
+            remarks.append(f"the recipe.toml of {old.path} was edited since: this run follows it as it is")
     if recipe is None:
         raise RecipeError("no recipe was given: name one (`duel list recipes`) or give a TOML file")
     wanted = resolve(recipe, changes, allow_code)
+    _check_looks(wanted, stop_on)
     if out is not None and runs.is_run(Path(out)):
         return _continue_same(Path(out), wanted, changes, allow_code, init_from, stop_on)
     path = _empty_place(Path(out)) if out is not None else runs.new_path(Path("runs"), wanted)
@@ -418,7 +456,16 @@ def train(
     ancestor = origin | ({} if other is None else _ancestor(other))
     first = None if grown is None else partial(write, wanted, grown)
     run, lock = runs.create(path, wanted, loaded, total, command or _command(), ancestor, first)
-    return Session(wanted, loaded, run, lock, cost, (), stop_on)
+    return Session(wanted, loaded, run, lock, cost, remarks, stop_on)
+
+
+def _check_looks(recipe: Recipe, stop_on: Severity | None) -> None:
+    """RecipeError where findings are to end a run that is never looked at."""
+    if stop_on is not None and not recipe.signals.every:
+        raise RecipeError(
+            f"--stop-on {stop_on} ends a run at what is seen in it, and signals.every=0 looks at nothing: "
+            "set signals.every=100, say, or leave out --stop-on"
+        )
 
 
 def _advised(run: Run, number: int) -> tuple[Recipe, dict[str, Any]]:
@@ -503,6 +550,7 @@ def check(recipe: Recipe) -> Data:
     import torch
 
     engine_of(recipe).check(recipe)
+    world().check(recipe)
     data = recipe.data.load()
     if len(data.splits["train"]) == 0:
         raise DataError(f"the training split of {data.name} is empty: more images are needed")
@@ -586,12 +634,13 @@ def _evaluator(recipe: Recipe, data: Data) -> Evaluator | None:
 def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
     """What training costs: seconds per step, bytes of memory and disk, from two steps played on trial.
 
-    What is built for it is thrown away. `memory_bytes` is the process's peak so far (on CUDA, the
-    device's), `disk_bytes` that of the kept checkpoints.
+    What is built for it is thrown away; of several processes each plays its share. `memory_bytes` is the
+    process's peak so far (on CUDA, the device's), `disk_bytes` that of the kept checkpoints.
     """
+    total = recipe.total_steps(len(data.splits["train"]))
+    recipe = replace(recipe, batch_size=recipe.batch_size // world().count)
     now = engine_of(recipe).start(recipe, data)
     _timed_step(recipe, now)
-    total = recipe.total_steps(len(data.splits["train"]))
     # n_critic may follow a schedule: what the first step costs, times the mean step's share of its updates
     seconds = _timed_step(recipe, now) * recipe.drawn(total) / (total * recipe.drawn(1))
     tensors, _ = engine_of(recipe).contents(recipe, now)
@@ -707,6 +756,7 @@ def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any], stop_on: Sev
     if refused:
         free = ", ".join(recipes.FREE_ON_RESUME)
         raise RunError(_listed(f"{path} cannot be taken up so: only {free} may change", refused))
+    _check_looks(new, stop_on)
     data = _same_data(run, new)
     total = new.total_steps(len(data.splits["train"]))
     whole, damaged = run.newest_whole()
@@ -725,6 +775,8 @@ def _held_session(run: Run, lock: Lock, changes: Mapping[str, Any], stop_on: Sev
     checkpoint.set_aside_after(run.checkpoints_folder, whole)
     run.write_recipe(replace(new, name=old.name), last=whole)
     notes = [f"{reason}; set aside, going on from step {last}" for reason in damaged]
+    if (lost := events.note(run.events_file)) is not None:
+        notes.append(lost)
     if not damaged and last < (known or 0):
         notes.append(f"checkpoint {known}, which run.json names, is gone: going on from step {last}")
     return Session(new, data, run, lock, cost, notes, stop_on)

@@ -25,7 +25,9 @@ from duel.datasets._base import Data, Split
 from duel.networks._base import Networks
 from duel.optimizers._base import Optimizer as OptimizerOptions
 from duel.penalties._base import Penalty
+from duel.ranks import ALONE, World
 from duel.recipe import Recipe
+from duel.syncnorm import synchronise
 from duel.xp import torch_functions
 
 Terms = tuple[Tensor, ...]
@@ -40,6 +42,7 @@ class Training:
     augmentations  the state of each augmentation
     latent         draws the latent vectors; places: where penalties look
     scheduled      whether any number of the recipe follows a schedule
+    world          the other processes that train it
     """
 
     step: int
@@ -54,6 +57,7 @@ class Training:
     latent: np.random.Generator
     places: np.random.Generator
     scheduled: bool
+    world: World = ALONE
 
 
 def start(recipe: Recipe, data: Data) -> Training:
@@ -95,6 +99,19 @@ def _parameters(modules: dict[str, Module]) -> list[torch.nn.Parameter]:
     return [parameter for module in modules.values() for parameter in module.parameters()]
 
 
+def spread(recipe: Recipe, now: Training, world: World) -> None:
+    """Train it together with the other ranks from here on; all hold the same weights and streams.
+
+    What networks and augmentations draw by themselves must differ between ranks: torch's seed does.
+    """
+    now.world = world
+    if recipe.sync_batch_norm:
+        for module in now.networks.named().values():
+            synchronise(module)
+    if not world.first:
+        torch.manual_seed(recipe.seed + 1_000_003 * world.rank + now.step)
+
+
 # ---------------------------------------------------------------- one step of the game
 
 
@@ -119,12 +136,15 @@ def play_step(recipe: Recipe, now: Training) -> dict[str, Tensor]:
 
     seen |= _update_generator(recipe, now, batch, tuples if keep else None)
     _update_average(recipe, now)
-    return seen
+    return now.world.together(seen)
 
 
 @dataclass
 class Batch:
-    """What one update sees: real samples, their labels where the game uses them, latent vectors."""
+    """What one update sees: real samples, their labels where the game uses them, latent vectors.
+
+    Of several ranks, each has its share.
+    """
 
     samples: Tensor
     labels: Tensor | None
@@ -142,12 +162,13 @@ class Batch:
 
 
 def _draw(recipe: Recipe, now: Training) -> Batch:
-    rows = now.batches.rows()
+    everybodys = now.batches.rows()
+    latent = streams.draw_latent(now.latent, len(everybodys), recipe.latent.size, recipe.latent.prior)
+    rows, latent = (now.world.share(values, recipe.accumulate) for values in (everybodys, latent))
     labels = None
     if recipe.game.labels:
         assert now.train.labels is not None
         labels = _moved(now.train.labels[rows], recipe.device)
-    latent = streams.draw_latent(now.latent, len(rows), recipe.latent.size, recipe.latent.prior)
     samples = _to_device(now.train.samples[rows], recipe)
     return Batch(samples, labels, _moved(latent, recipe.device).to(_dtype(recipe)))
 
@@ -168,6 +189,7 @@ def _update_discriminator(
         )
         (loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
         seen.append((loss, real_logits, fake_logits))
+    now.world.average(now.networks.discriminator.parameters())
     extra = _weight_penalty(recipe.optimizer.discriminator, now.networks.discriminator.parameters())
     now.optimizer_d.step()
     with torch.no_grad():
@@ -178,10 +200,12 @@ def _update_discriminator(
     losses, of_real, of_fake = zip(*seen, strict=True)
     real_all = torch.cat(of_real).detach()
     undecided = recipe.objective.boundary or 0.0
-    now.augmentations = [
-        one.adapt(state, real_all - undecided)
-        for one, state in zip(recipe.augmentations, now.augmentations, strict=True)
-    ]
+    if now.augmentations:
+        everybodys = now.world.gathered(real_all) - undecided
+        now.augmentations = [
+            one.adapt(state, everybodys)
+            for one, state in zip(recipe.augmentations, now.augmentations, strict=True)
+        ]
     return tuples, {
         "loss_d": torch.stack(losses).mean().detach() + extra,
         "real_logits": real_all,
@@ -222,6 +246,7 @@ def _update_generator(
             loss = loss + term.mean()
         (loss / recipe.accumulate).backward()
         seen.append((loss, fake_logits))
+    now.world.average(_parameters(now.networks.second_player()))
     extra = _weight_penalty(recipe.optimizer.generator, _parameters(now.networks.second_player()))
     now.optimizer_g.step()
     now.networks.discriminator.requires_grad_(True)
@@ -313,7 +338,7 @@ def _whole(value: Tensor) -> Tensor:
 def _penalty(recipe: Recipe, penalty: Penalty, now: Training, real: Terms, fake: Terms) -> Tensor:
     """The penalty's value (N,) at its points: of the function that is trained, augmentations included."""
     xp = torch_functions()
-    points = penalty.points(real, fake, now.places, xp)
+    points = penalty.points(real, fake, now.world.drawing(now.places), xp)
 
     def logits(*terms: Tensor) -> Tensor:
         return recipe.game.logits(_output(recipe, now, terms, mixed=False))

@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 import duel
-from duel import catalog
+from duel import catalog, display, events, nonfinite
 from duel import recipe as recipes
 from duel.diagnose import (
     Journal,
@@ -35,6 +35,7 @@ from duel.diagnose import (
 )
 from duel.diagnoses import _base, _ranks
 from duel.diagnoses._base import Evidence, Records, confidence, evidence, lasting, rates
+from duel.errors import DuelError, RecipeError, RunError
 from duel.run import Run
 
 PLACE = Path(__file__).parent / "records"
@@ -649,3 +650,495 @@ def test_the_journal_of_a_resumed_run_does_not_repeat_itself(tmp_path):
         second = list(session)
     told = [(e["name"], e["severity"]) for e in (*first, *second) if e["event"] == "finding"]
     assert len(told) == len(set(told))
+
+
+# ---------------------------------------------------------------- clipped critics, tiny latents, rates
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_advice_for_a_clipped_critic_never_leaves_the_clip_beside_a_penalty_or_another_objective(name):
+    """Every finding of every record, as if its critic were clipped."""
+    clipped = {
+        "objective.name": "wasserstein",
+        "constraints.clip.name": "clip",
+        "constraints.clip.limit": 0.01,
+    }
+    advised = 0
+    for case in CASES:
+        records, _ = stored(case)
+        records = replace(records, recipe={**records.recipe, **clipped})
+        for each in findings(records):
+            if each["name"] != name:
+                continue
+            for one in each["advice"]:
+                other = one["set"].get("objective.name", "wasserstein") != "wasserstein"
+                if one["set"].get("penalties") or other:
+                    advised += 1
+                    assert one["set"]["constraints"] == "none", one
+    if name in ("partial-collapse", "mode-collapse", "discriminator-too-strong"):
+        assert advised
+
+
+def test_an_unclipped_critic_and_an_advice_of_rates_keep_what_they_have():
+    penalty = {"penalties": "r1"}
+    assert _base.unclipped(Records(), penalty) == penalty
+    clip = Records(recipe={"constraints.clip.limit": 0.01, "objective.name": "wasserstein"})
+    for kept in ({"optimizer.generator.lr": 0.1}, {"objective.name": "wasserstein"}, {"penalties": ""}):
+        assert _base.unclipped(clip, kept) == kept
+    assert _base.unclipped(clip, penalty) == {**penalty, "constraints": "none"}
+
+
+def test_an_untrained_generator_has_not_collapsed():
+    def said(update, movement, diversity=0.05):
+        table = {"generator.0.weight": update}
+        return diagnosis("mode-collapse").find(
+            looking(diversity=diversity, movement=movement, update_ratio=table)
+        )
+
+    assert said(5e-7, 0.03) is None
+    assert said(1e-3, 0.03) is not None, "it learns"
+    assert said(5e-7, 1.7) is not None, "it has moved: there it has collapsed"
+    records = looking(diversity=0.05, movement=0.0, update_ratio={"generator.0.weight": 0.0})
+    first = {**records.looks[0]["values"], "diversity": 0.9}
+    once = [{**records.looks[0], "values": first}, *records.looks[1:]]
+    assert diagnosis("mode-collapse").find(replace(records, looks=once)) is not None, "it was diverse once"
+    assert diagnosis("mode-collapse").find(looking(diversity=0.05)) is not None, (
+        "of others nothing more is known"
+    )
+
+
+@pytest.mark.parametrize("name", ["mode-collapse", "partial-collapse"])
+def test_a_tiny_latent_vector_is_the_first_thing_to_change(name):
+    values = {"diversity": 0.05 if name == "mode-collapse" else 0.5, "twins": 0.1}
+    for size, facts, expected in (
+        (2, {"constant_channels": []}, True),
+        (8, {"constant_channels": []}, False),
+        (2, {}, False),  # points
+    ):
+        records = replace(looking(**values), recipe={"latent.size": size}, facts=facts)
+        found = diagnosis(name).find(records)
+        assert ("latent.size" in found.advice[0].set) == expected
+
+
+def broken(**recipe):
+    """A run that broke down before its first look: no large updates any more, samples like nothing."""
+    records = looking(
+        precision=0.0, update_ratio={"generator.0.weight": 1e-8, "discriminator.0.weight": 1e-4}
+    )
+    names = {f"optimizer.{player}.name": "adam" for player in ("generator", "discriminator")}
+    return replace(records, recipe={**names, **recipe}, facts={"held_out": {"precision": 0.9}})
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_rates_that_broke_everything_before_the_first_look_are_named(player):
+    key, other = (
+        f"optimizer.{player}.lr",
+        {"generator": "discriminator", "discriminator": "generator"}[player],
+    )
+    records = broken(**{key: 0.1, f"optimizer.{other}.lr": 2e-4})
+    found = diagnosis("learning-rate-too-high").find(records)
+    assert [each.signal for each in found.evidence] == [key]
+    assert found.advice[0].set == {key: 0.01}
+    assert diagnosis("learning-rate-too-high").find(broken(**{key: 0.01})) is None
+    sgd = broken(**{key: 0.1, f"optimizer.{player}.name": "sgd"})
+    assert diagnosis("learning-rate-too-high").find(sgd) is None
+    good = replace(records, looks=[{**look, "values": {"precision": 0.5}} for look in records.looks])
+    assert diagnosis("learning-rate-too-high").find(good) is None
+
+
+def test_absurd_rates_are_not_advised_by_halves():
+    assert nonfinite.workable(5e29) == 1e-3
+    assert nonfinite.workable(0.1) == 0.1
+    assert nonfinite.workable([5e29, 1e-4]) == [1e-3, 1e-4]
+    assert nonfinite.workable("adam") == "adam"
+    records = Records(recipe={"optimizer.generator.lr": 5.0, "optimizer.discriminator.lr": 0.02})
+    assert rates(records, 0.1, 10.0) == {"optimizer.generator.lr": 1e-3, "optimizer.discriminator.lr": 0.2}
+
+
+def test_a_run_of_absurd_rates_is_advised_rates_that_work(tmp_path):
+    lr = {"values": [1e30, 1e30], "at": [0, 5000]}
+    changes = {"optimizer.generator.lr": lr, "optimizer.discriminator.lr": 1e30, "signals.every": 0}
+    tiny.train(tmp_path / "run", 20, changes=changes)
+    (finding,) = duel.diagnose(tmp_path / "run")["findings"]
+    settings = finding["advice"][0]["set"]
+    assert finding["name"] == "non-finite"
+    assert settings["optimizer.discriminator.lr"] == 1e-3
+    assert list(settings["optimizer.generator.lr.values"]) == [1e-3, 1e-3]
+    assert list(settings["optimizer.generator.lr.at"]) == [0, 5000]
+
+
+def test_few_training_samples_are_a_problem_of_the_data():
+    found = diagnosis("data-problem").find(Records(facts={"train": 7}))
+    assert "only 7 to learn from" in found.explanation
+    assert found.evidence == (Evidence("training samples", 7, 100, (0,)),)
+    assert diagnosis("data-problem").find(Records(facts={"train": 100})) is None
+
+
+def test_advice_and_words_on_blur_fit_the_upscaling():
+    def said(**recipe):
+        records = replace(looking(sharpness=0.1, diversity=0.9), recipe=recipe)
+        found = diagnosis("oversmooth").find(records)
+        return found.explanation + " ".join(each.reason for each in found.advice)
+
+    assert "bilinear" not in said(**{"network.upscale": "transposed"})
+    assert "upscaling smooths" not in said(**{"network.upscale": "transposed"})
+    assert "bilinear" in said(**{"network.upscale": "bilinear"})
+
+
+def test_where_all_classes_are_bad_no_others_vary():
+    looks = [{**look, "values": {"class_shares": [0.0, 0.0], "precision": 0.9}} for look in looking().looks]
+    facts = {"class_counts": [50, 50], "held_out": {"label_accuracy": 0.9}}
+    found = diagnosis("class-collapse").find(Records(looks=looks, facts=facts))
+    assert "Every class is always the same image or missing" in found.explanation
+    assert "other classes vary" not in found.explanation
+
+
+def test_tables_of_different_length_do_not_matter():
+    values = {"class_diversity": [0.1, 0.9, 0.9, 0.9], "class_shares": [0.0], "precision": 0.9}
+    looks = [{**look, "values": values} for look in looking().looks]
+    looks[-1] = {**looks[-1], "values": {**values, "class_diversity": [0.1, 0.9]}}
+    facts = {"class_counts": [50, 50], "held_out": {"label_accuracy": 0.9}}
+    assert diagnosis("class-collapse").find(Records(looks=looks, facts=facts)) is not None
+
+
+# ---------------------------------------------------------------- a log that is damaged
+
+
+@pytest.mark.parametrize(
+    ("event", "left", "wrong"),
+    [
+        ({"event": "step", "step": 1, "loss_d": "abc"}, None, "loss_d is 'abc'"),
+        ({"event": "step", "step": 1, "loss_d": 10**400}, None, "loss_d is 1000"),
+        ({"event": "step", "step": 1, "loss_d": math.nan}, None, "loss_d is nan"),
+        ({"event": "step", "step": "1"}, None, "step is '1'"),
+        ({"event": "step", "step": True}, None, "step is True"),
+        ({"event": "step", "step": -1}, None, "step is -1"),
+        ({"event": "signal", "values": {}}, None, "step is missing"),
+        ({"step": 1}, None, "event is missing"),
+        ({"event": ["step"], "step": 1}, None, "event is ['step']"),
+        ({"event": "signal", "step": 1, "values": 3}, None, "values is 3"),
+        ({"event": "signal", "step": 0, "facts": "x"}, None, "facts is 'x'"),
+        (
+            {"event": "signal", "step": 1, "values": {"twins": [1], "nearest": 2.0, "class_shares": []}},
+            {"event": "signal", "step": 1, "values": {"nearest": 2.0}},
+            "twins is [1]",
+        ),
+        (
+            {"event": "signal", "step": 0, "facts": {"class_counts": ["9"], "train": 5, "held_out": []}},
+            {"event": "signal", "step": 0, "facts": {"train": 5}},
+            "class_counts is ['9']",
+        ),
+        (
+            {
+                "event": "metric",
+                "step": 1,
+                "name": "fid",
+                "better": "lower",
+                "value": 1,
+                "low": None,
+                "high": 1,
+            },
+            None,
+            "low is None",
+        ),
+        ({"event": "finding", "step": 1, "name": [], "severity": "severe"}, None, "name is []"),
+        ({"event": "sample", "step": 1, "time": "x"}, {"event": "sample", "step": 1}, "time is 'x'"),
+    ],
+)
+def test_what_of_an_event_is_left_out(event, left, wrong):
+    found, faults = events.checked(event)
+    assert found == left
+    assert faults[0].startswith(wrong)
+    if found is not None:
+        assert events.checked(found) == (found, [])
+
+
+def test_no_event_of_a_real_run_is_damaged(sick, by_heart):
+    for run in (duel.load(sick[0]), by_heart[0]):
+        assert events.note(run.events_file) is None
+        assert list(run.events()) == [json.loads(line) for line in run.events_file.read_text().splitlines()]
+
+
+WEIRD = ["abc", 10**400, True, -1, None, [], {}, [[]], {"a": "b"}, 1e308, math.nan]
+
+
+def places(value, before=()):
+    """Where every value inside a JSON value is."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield (*before, key)
+        yield from places(each, (*before, key))
+
+
+def test_no_damaged_event_breaks_a_diagnosis(sick):
+    run = duel.load(sick[0])
+    recipe, lines = run.recipe, list(run.events())
+    rng = np.random.default_rng(0)
+    judged = [n for n, line in enumerate(lines) if line["event"] in ("step", "signal", "finding")]
+    for _ in range(400):
+        number = int(rng.choice(judged))
+        changed_line = copy.deepcopy(lines[number])
+        found = list(places(changed_line))
+        *path, last = found[rng.integers(len(found))]
+        at = changed_line
+        for key in path:
+            at = at[key]
+        at[last] = WEIRD[rng.integers(len(WEIRD))]
+        told = Journal(recipe, 20)
+        for each in (*lines[:number], changed_line, *lines[number + 1 :]):
+            left, _ = events.checked(each)
+            if left is not None:
+                told.add(left)
+        json.dumps(told.findings(), allow_nan=False)
+
+
+@pytest.fixture
+def damaged(sick, tmp_path):
+    """A copy of the sick run; a line of its log, the fourth of its steps, has a loss that is a text."""
+    shutil.copytree(sick[0], tmp_path / "run")
+    run = duel.load(tmp_path / "run")
+    lines = [json.loads(line) for line in run.events_file.read_text().splitlines()]
+    number = [n for n, line in enumerate(lines) if line["event"] == "step"][3]
+    lines[number]["loss_d"] = "abc"
+    run.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run, number + 1
+
+
+def test_a_damaged_line_is_left_out_and_said(damaged, capsys, monkeypatch, tmp_path):
+    run, line = damaged
+    said = f"line {line} of events.jsonl: loss_d is 'abc'; left out"
+    assert duel.diagnose(run)["notes"] == [said]
+    status, text, _ = tiny.command(capsys, monkeypatch, "diagnose", run.path)
+    assert status == 0
+    assert f"note: {said}" in text
+    with run.events_file.open("a") as file:
+        file.write('{"event": "step"}\n{cut\n')
+    assert duel.diagnose(run)["notes"] == [f"3 lines of events.jsonl are damaged; the first: {said}"]
+    with duel.train(advised=(run.path, 1), out=tmp_path / "next", steps=2) as session:
+        list(session)
+    with duel.train(resume=run.path, steps=22) as session:
+        resumed = list(session)
+    assert resumed[-1]["reason"] == "done"
+    assert any(said in event.get("message", "") for event in resumed)
+    assert duel.diagnose(run)["notes"] == [], "what was left out is gone"
+
+
+def test_a_folder_in_place_of_the_log_is_one_sentence(damaged, capsys, monkeypatch):
+    run, _ = damaged
+    run.events_file.unlink()
+    run.events_file.mkdir()
+    for command in (["diagnose", run.path], ["train", "--resume", run.path, "--steps", 22]):
+        status, _, error = tiny.command(capsys, monkeypatch, *command)
+        assert status == 2
+        assert "events.jsonl is no file" in error
+
+
+@pytest.mark.parametrize("content", ["garbage", "[]", '{"format": 1, "findings": [3, {"name": 5}, null]}'])
+def test_damaged_findings_are_found_again(sick, tmp_path, content):
+    shutil.copytree(sick[0], tmp_path / "run")
+    run = duel.load(tmp_path / "run")
+    before = [each["name"] for each in duel.diagnose(run)["findings"]]
+    (run.path / "findings.json").write_text(content)
+    again = duel.diagnose(run)
+    assert [each["name"] for each in again["findings"]] == before
+    assert any("findings.json is damaged" in note for note in again["notes"]) == (content[0] != "{")
+    with duel.train(resume=run.path, steps=22) as session:
+        assert list(session)[-1]["reason"] == "done"
+    assert run.findings()
+
+
+def test_a_finding_of_findings_json_is_whole(sick):
+    (found, *_) = duel.load(sick[0]).findings()
+    assert events.finding_fits(found)
+    for place in places(found):
+        if place[0] not in ("picture",) and "set" not in place[:-1]:
+            other = copy.deepcopy(found)
+            at = other
+            for key in place[:-1]:
+                at = at[key]
+            at[place[-1]] = [[]]
+            assert not events.finding_fits(other), place
+
+
+# ---------------------------------------------------------------- where nothing could be seen
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "word"),
+    [
+        (0, 4, "nothing can be said: this run is never looked at (signals.every=0), 3 looks are needed"),
+        (100, 4, "nothing can be said yet: no look is recorded, 3 are needed (signals.every=100)"),
+        (3, 4, "nothing can be said yet: 1 look is recorded, 3 are needed (signals.every=3)"),
+        (2, 5, "nothing can be said yet: 2 looks are recorded, 3 are needed (signals.every=2)"),
+    ],
+)
+def test_too_few_looks_are_said(tmp_path, every, steps, word):
+    tiny.train(tmp_path / "run", steps, changes={"signals.every": every})
+    (note,) = duel.diagnose(tmp_path / "run")["notes"]
+    assert note.endswith(word)
+
+
+def test_a_missing_log_is_said(tmp_path):
+    tiny.train(tmp_path / "run", 4, changes={"signals.every": 1})
+    assert duel.diagnose(tmp_path / "run")["notes"] == []
+    (tmp_path / "run" / "events.jsonl").unlink()
+    (note,) = duel.diagnose(tmp_path / "run")["notes"]
+    assert note == "nothing can be said yet: events.jsonl is missing, in which 3 looks are needed"
+
+
+def test_a_run_that_is_never_looked_at_cannot_be_ended_by_what_is_seen(tmp_path, capsys, monkeypatch):
+    status, _, error = tiny.command(
+        capsys, monkeypatch, "train", "dcgan", "--out", tmp_path / "a", "--stop-on", "severe",
+        "--set", "signals.every=0",
+    )  # fmt: skip
+    assert status == 2
+    assert "signals.every=0 looks at nothing" in error
+    assert not (tmp_path / "a").exists()
+    tiny.train(tmp_path / "b", 2, changes={"signals.every": 0})
+    with pytest.raises(RecipeError, match="looks at nothing"):
+        duel.train(resume=tmp_path / "b", steps=4, stop_on="info")
+
+
+# ---------------------------------------------------------------- what is said and refused
+
+
+def test_what_is_neither_a_run_nor_samples_is_said(sick, tmp_path):
+    (tmp_path / "log.csv").write_text("loss_d\n1\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    (tmp_path / "samples").mkdir()
+    checkpoint = next((sick[0] / "checkpoints").iterdir())
+    for target, word in (
+        (tmp_path / "nowhere", "does not exist"),
+        (tmp_path / "log.csv", "is a file: a log is given as --log "),
+        (tmp_path / "run", "is a run without recipe.toml"),
+        (tmp_path / "samples", "needs --against"),
+        (checkpoint, "is a checkpoint of .*: diagnose that run"),
+    ):
+        with pytest.raises(RunError, match=word):
+            duel.diagnose(target)
+
+
+def test_an_advised_run_is_not_taken_up_at_once(sick, tmp_path, capsys, monkeypatch):
+    status, _, error = tiny.command(
+        capsys, monkeypatch, "train", "--resume", sick[0], "--from", sick[0], "--advice", 1
+    )
+    assert status == 2
+    assert "an advised run begins afresh" in error
+
+
+def test_an_advised_run_says_what_was_changed(sick, tmp_path, capsys, monkeypatch):
+    name, one = advice(duel.diagnose(sick[0])["findings"])[0]
+    status, text, _ = tiny.command(
+        capsys, monkeypatch, "train", "--from", sick[0], "--advice", 1, "--out", tmp_path / "a", "--steps", 2
+    )
+    assert status == 0
+    first = text.splitlines()[0]
+    assert str(sick[0].resolve()) in first
+    assert name in first
+    assert all(key in first for key in one["set"])
+
+
+def test_an_edited_recipe_is_said(sick, tmp_path):
+    shutil.copytree(sick[0], tmp_path / "run")
+    file = tmp_path / "run" / "recipe.toml"
+    file.write_text(file.read_text().replace("width = 4", "width = 8"))
+    said = duel.diagnose(tmp_path / "run")["notes"]
+    assert [note for note in said if "recipe.toml was edited since the run" in note]
+    with duel.train(advised=(tmp_path / "run", 1), out=tmp_path / "next", steps=2) as session:
+        warnings = [event["message"] for event in session if event["event"] == "warning"]
+    assert any("was edited since" in warning for warning in warnings)
+
+
+FOUND = {
+    "name": "x", "severity": "warning", "confidence": 0.8214, "explanation": "It is so.",
+    "evidence": [{"signal": "twins", "value": 0.0041234, "threshold": 0.05, "steps": [100, 200, 300]}],
+    "advice": [{"set": {"n_critic": 1}, "reason": "fewer", "source": "Them 2020"}],
+}  # fmt: skip
+
+
+def test_a_finding_is_told_with_few_digits_the_side_and_the_confidence():
+    assert display.finding_text(FOUND).splitlines() == [
+        "WARNING x (confidence 0.82): It is so.",
+        "  seen   twins 0.004123, below 0.05 (steps 100 to 300)",
+        "  advice --set n_critic=1: fewer (Them 2020)",
+    ]
+    at = {"signal": "s", "threshold": 2.0, "steps": [0]}
+    told = [display.finding_text({**FOUND, "evidence": [{**at, "value": value}]}) for value in (2e8, 7, 2.0)]
+    assert [text.splitlines()[1].strip() for text in told] == [
+        "seen   s 2e+08, above 2 (step 0)", "seen   s 7, above 2 (step 0)", "seen   s 2, at 2 (step 0)",
+    ]  # fmt: skip
+    none = {**FOUND, "evidence": [{**at, "value": "nan", "threshold": "finite"}]}
+    assert "seen   s nan, not finite (step 0)" in display.finding_text(none)
+
+
+def test_others_are_not_advised_settings_of_a_program_that_they_do_not_use():
+    text = display.findings_text([FOUND], None)
+    assert "--set" not in text
+    assert "[1]" not in text
+    assert "  advice fewer (Them 2020)" in text
+    assert "[1] --set n_critic=1: fewer" in display.findings_text([FOUND], "runs/a")
+
+
+def test_an_explanation_is_told_once_where_a_run_is_ended(tmp_path, capsys, monkeypatch):
+    changes = [f"--set={key}={value}" for key, value in {**tiny.TINY, **SICK}.items()]
+    place = tmp_path / "run"
+    _, text, error = tiny.command(
+        capsys, monkeypatch, "train", "dcgan", "--out", place, "--steps", 60, "--stop-on", "severe", *changes
+    )
+    (name,) = re.findall(r"stopped by the finding (\S+) at step", error)
+    explanation = next(each for each in duel.load(place).findings() if each["name"] == name)["explanation"]
+    assert (text + error).count(explanation) == 1
+
+
+def test_errors_of_a_damaged_run_are_of_duels_kind(damaged):
+    run, _ = damaged
+    (run.path / "run.json").write_text("{}")
+    with pytest.raises(DuelError):
+        duel.diagnose(run.path)
+
+
+# ---------------------------------------------------------------- a log alone
+
+
+def certain(count=60, real=0.9999, fake=1e-5, losses=None):
+    losses = losses or [5 + n / 10 for n in range(count)]
+    row = {"event": "step", "loss_d": 1e-6, "d_real": real, "d_fake_before": fake}
+    return Records(steps=[{**row, "step": 10 * n, "loss_g": loss} for n, loss in enumerate(losses)])
+
+
+def test_a_log_alone_shows_a_discriminator_that_has_won():
+    strong = diagnosis("discriminator-too-strong")
+    found = strong.find(certain())
+    assert found.severity == "warning"
+    assert [each.signal for each in found.evidence] == ["D(x)", "D(G(z))", "the generator's loss"]
+    assert strong.find(certain(fake=0.05)) is None
+    assert strong.find(certain(real=0.9)) is None
+    assert strong.find(certain(real=12.0)) is None, "a critic's score is no probability"
+    assert strong.find(certain(losses=[10 - n / 10 for n in range(60)])) is None, "the generator gets better"
+    assert strong.find(certain(count=19)) is None
+    assert strong.find(replace(certain(), looks=looking(precision=0.9).looks)) is None, "samples say more"
+
+
+@pytest.mark.parametrize("case", HEALTHY)
+def test_the_log_of_a_healthy_run_shows_none(case):
+    records, _ = stored(case)
+    assert diagnosis("discriminator-too-strong").find(replace(records, looks=())) is None
+
+
+def test_the_log_of_a_sick_run_shows_it():
+    records, _ = stored("sgd")
+    assert diagnosis("discriminator-too-strong").find(replace(records, looks=())) is not None
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--stop-on", "bad", "'bad' is not one of 'severe', 'warning', 'info'."),
+        ("--advice", "x", "a valid integer is wanted."),
+    ],
+)
+def test_a_wrong_option_is_said_in_plain_words(capsys, monkeypatch, option, value, words):
+    status, _, error = tiny.command(capsys, monkeypatch, "train", "dcgan", option, value)
+    assert status == 2
+    assert f"'{option}': {words}" in error

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
-from duel import catalog, foreign
+import duel
+from duel import catalog, foreign, signals
+from duel.datasets._base import Split
 from duel.datasets.digits import Digits
 from duel.diagnose import findings
 from duel.errors import DataError, DuelError, InputError
 from duel.foreign import event_file as files
 from duel.foreign import finite
+from duel.foreign import folders as places
 from duel.foreign import log as logs
 from duel.foreign import samples as looks
 from duel.foreign import text as texts
+from duel.foreign.copies import Neighbourhood
 from duel.foreign.folders import Sample, step_of
 from duel.foreign.images import Seen, decoded
 from duel.foreign.names import meaning
+
+MNIST = Path(os.environ.get("DUEL_DATA", "/nowhere")) / "mnist"
 
 # ---------------------------------------------------------------- logs written here
 
@@ -357,6 +365,113 @@ def check_hostile(tmp_path, whole, rng, mutations, reframe=None):
             refused.append(str(error))
     assert not any("\n" in sentence for sentence in refused)
     return len(refused)
+
+
+def test_cells_that_cannot_be_read_are_counted_and_the_first_is_named(tmp_path):
+    path = text(tmp_path, "step,loss_d,loss_g,note\n1,0.5,1,x\n2,abc,1,y\n3,,1,z\n4,1.5.2,-,w\n5,0.6,N/A,v\n")
+    found, notes = log_of(path)
+    assert found.logged("loss_d") == [(1, 0.5), (5, 0.6)]
+    assert "2 cells are no number and left out (first 'abc' in loss_d, row 2)" in notes
+    lines = [{"step": 1, "d_loss": "abc", "g_loss": None}, {"step": 2, "d_loss": 1, "g_loss": 2}]
+    _, notes = log_of(text(tmp_path, "\n".join(map(json.dumps, lines)), "log.jsonl"))
+    assert "1 cell is no number and left out ('abc' in d_loss, row 1)" in notes
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('step,loss_d\n1,"1,234.56"\n2,"12,345,678"\n', [1234.56, 12345678.0]),
+        ("step;loss_d\n1;1.234,56\n2;1,5\n3;1,234.5\n", [1234.56, 1.5, 1234.5]),
+        ("step\tloss_d\n1\t-1,234.56\n2\t0,25\n", [-1234.56, 0.25]),
+    ],
+)
+def test_thousands(tmp_path, content, expected):
+    found, notes = log_of(text(tmp_path, content))
+    assert [value for _, value in found.logged("loss_d")] == expected
+    assert not any("no number" in note for note in notes)
+
+
+def test_steps_that_stand_still_are_row_numbers(tmp_path):
+    found, notes = log_of(text(tmp_path, "step,loss_d\n" + "".join(f"7,{n}\n" for n in range(5))))
+    assert found.logged("loss_d") == [(n + 1, float(n)) for n in range(5)]
+    assert any("all steps are equal in the column step" in note for note in notes)
+    content = "step,epoch,loss_d\n" + "".join(f"0,{n},1\n" for n in range(5))
+    assert log_of(text(tmp_path, content))[0].now == 4, "another column knows them"
+
+
+@pytest.mark.parametrize(("content", "word"), [("step,loss_d\n", "has no rows"), ("[]", "has no rows")])
+def test_a_log_without_rows_is_said_to_be_one(tmp_path, content, word):
+    with pytest.raises(DataError, match=word):
+        log_of(text(tmp_path, content))
+
+
+TUTORIAL = """Starting Training Loop...
+[0/2][0/100]\tLoss_D: 1.7410\tLoss_G: 4.2311\tD(x): 0.4881\tD(G(z)): 0.5231 / 0.0221
+[0/2][50/100]\tLoss_D: 0.5012\tLoss_G: 12.0021\tD(x): 0.9021\tD(G(z)): 0.1021 / 0.0001
+[1/2][0/100]\tLoss_D: nan\tLoss_G: 1e1\tD(x): 0.9\tD(G(z)): 0.1 / 0.2
+"""
+
+
+def test_the_lines_that_the_tutorial_prints(tmp_path):
+    found, notes = log_of(text(tmp_path, TUTORIAL, "out.txt"))
+    assert found.logged("loss_d") == [(0, 1.741), (50, 0.5012)]
+    assert found.logged("loss_g") == [(0, 4.2311), (50, 12.0021), (100, 10.0)]
+    assert found.logged("d_fake_before") == [(0, 0.5231), (50, 0.1021), (100, 0.1)]
+    assert found.logged("d_real")[0] == (0, 0.4881)
+    assert any("loss_d: Loss_D" in note or "Loss_D" in note for note in notes)
+    odd = TUTORIAL.replace("Loss_G: 4.2311", "Loss_G: what")
+    assert any("'what' in Loss_G, row 1" in note for note in log_of(text(tmp_path, odd))[1])
+
+
+def test_the_lines_that_duel_prints(tmp_path, capsys, monkeypatch):
+    changes = [f"--set={key}={value}" for key, value in tiny.TINY.items()]
+    _, printed, _ = tiny.command(
+        capsys, monkeypatch, "train", "dcgan", "--out", tmp_path / "a", "--steps", 6, *changes
+    )
+    found, _ = log_of(text(tmp_path, printed, "printed.txt"))
+    known = list(duel.load(tmp_path / "a").events("step"))
+    for name in ("loss_d", "loss_g", "d_real", "d_fake_before"):
+        expected = [(event["step"], pytest.approx(event[name], abs=1e-4)) for event in known]
+        assert found.logged(name) == expected
+
+
+def test_a_json_array_of_objects(tmp_path):
+    rows = [{"step": 10 * n, "d_loss": n / 2, "g": {"loss": n}} for n in range(4)]
+    for content in (json.dumps(rows), json.dumps(rows, indent=2)):
+        found, _ = log_of(text(tmp_path, content, "log.json"))
+        assert found.logged("loss_d") == [(10 * n, n / 2) for n in range(4)]
+        assert found.logged("loss_g")[-1] == (30, 3.0)
+    for content, word in (("[{]", "cannot be read as a JSON array"), ('[{"a": 1}, 3]', "other things than")):
+        with pytest.raises(DataError, match=word):
+            log_of(text(tmp_path, content))
+
+
+def test_a_json_array_that_is_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts, "_ARRAY", 20)
+    with pytest.raises(DataError, match="longer than 20 characters"):
+        log_of(text(tmp_path, json.dumps([{"step": n, "loss_d": n} for n in range(9)])))
+
+
+def test_a_log_of_a_metric_alone_can_be_past_its_best(tmp_path):
+    rows = "".join(f"{100 * n},{fid}\n" for n, fid in enumerate([90, 50, 20, 30, 35, 40, 45, 50]))
+    found, notes = log_of(text(tmp_path, "step,FID\n" + rows))
+    assert names(found) == ["past-its-best"]
+    assert found.now == 700
+    assert any("of a log alone only" in note for note in notes)
+
+
+def test_only_of_a_log_alone_it_is_said_what_it_can_tell(tmp_path, digits):
+    log = table(tmp_path, [0.7] * 30)
+    assert any("of a log alone only" in note for note in log_of(log)[1])
+    _, notes = look(save(tmp_path / "samples", digits.splits["test"].samples[:120]), log=log)
+    assert not any("of a log alone" in note for note in notes)
+
+
+@pytest.mark.parametrize("kind", ["array", "printed"])
+def test_mutated_and_cut_arrays_and_printed_lines(tmp_path, kind):
+    rng = np.random.default_rng(3)
+    rows = json.dumps([{"step": n, "loss_d": n / 3} for n in range(6)])
+    check_hostile(tmp_path, (rows if kind == "array" else TUTORIAL).encode(), rng, 500)
 
 
 # ---------------------------------------------------------------- TensorBoard
@@ -871,6 +986,94 @@ def test_what_does_not_go_together_is_said(given, word):
     whole = {"samples": None, "log": None, "against": None, **given}
     with pytest.raises(InputError, match=word):
         foreign.records(**whole)
+
+
+# ---------------------------------------------------------------- copies
+
+
+def test_a_neighbourhood_is_its_definition():
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
+    held = signals.features(signals.in_range(rng.integers(0, 256, (20, 1, 4, 4), dtype=np.uint8)))
+    drawn = signals.features(signals.in_range(rng.integers(0, 256, (30, 1, 4, 4), dtype=np.uint8)))
+    found = Neighbourhood.of(Split(train, None), held, np.random.default_rng(1))
+    base = signals.features(signals.in_range(train))
+    among = signals.distances(base, base)
+    np.fill_diagonal(among, np.inf)
+
+    def both(queries, apart):
+        place = apart.argmin(1)
+        near, around = apart.min(1), among.min(1)[place]
+        return np.median(near), np.median(near / around)
+
+    usual = [both(held, signals.distances(held, base)), both(base, among)]
+    near, local = both(drawn, signals.distances(drawn, base))
+    told = found.compare(drawn)
+    assert told["nearest"] == pytest.approx(near / min(usual)[0], rel=1e-5)
+    assert told["nearest_local"] == pytest.approx(local / min(each[1] for each in usual), rel=1e-5)
+    assert found.compare(base[:5]) == {"nearest": 0, "nearest_local": 0}
+
+
+def test_copies_in_the_data_are_no_measure_of_what_is_usual():
+    rng = np.random.default_rng(0)
+    once = rng.integers(0, 256, (40, 1, 4, 4), dtype=np.uint8)
+    held = signals.features(signals.in_range(rng.integers(0, 256, (20, 1, 4, 4), dtype=np.uint8)))
+    found = Neighbourhood.of(Split(np.repeat(once, 2, 0), None), held, np.random.default_rng(1))
+    assert 0.5 < found.compare(held)["nearest"] < 2
+    assert math.isnan(found.usual_local)
+    assert found.compare(found.train[:9])["nearest"] == 0
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="wants MNIST in $DUEL_DATA")
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("ones", False), ("copies", True), ("noisy copies", True), ("held out", False)]
+)
+def test_copies_are_told_from_a_dense_class_among_all_training_images(tmp_path, kind, expected):
+    """The digit 1 lies so closely that real ones are nearer to each other than other digits' copies look."""
+    splits = catalog.load_class("datasets", "mnist")().load().splits
+    train, test = splits["train"], splits["test"]
+    copies = train.samples[np.random.default_rng(0).permutation(len(train))[:150]]
+    noise = np.random.default_rng(1).integers(-10, 11, copies.shape)
+    images = {
+        "ones": test.samples[test.labels == 1][:150],
+        "copies": copies,
+        "noisy copies": np.clip(copies + noise, 0, 255).astype(np.uint8),
+        "held out": test.samples[:150],
+    }[kind]
+    found, _ = look(save(tmp_path / "samples", images), "mnist")
+    assert ("memorisation" in names(found)) == expected
+
+
+def test_a_missing_batch_of_the_real_data_is_said_without_options_of_a_training(tmp_path, monkeypatch):
+    def missing(_):
+        raise DataError(
+            "cifar10 needs a, not found in b: put c into it, or use the batches with data.batches=[1]"
+        )
+
+    monkeypatch.setattr(looks.recipes, "data_set", lambda name: type("Set", (), {"load": missing})())
+    with pytest.raises(DataError, match=r"put c into it$"):
+        look(tmp_path, "cifar10")
+
+
+def test_files_that_cannot_be_used_are_counted_where_too_few_are_left(tmp_path, digits):
+    folder = save(tmp_path / "samples", digits.splits["test"].samples[:90])
+    for number in range(30):
+        (folder / f"bad{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(DataError, match=r"holds 90 usable images.*\(30 files could not be used, bad"):
+        look(folder)
+
+
+def test_a_folder_that_cannot_be_listed_is_said(tmp_path, digits, monkeypatch):
+    folder = save(tmp_path / "samples", digits.splits["test"].samples[:120])
+    whole = places.walk
+    monkeypatch.setattr(
+        places, "walk", lambda root: (*whole(root)[:2], [("closed", "cannot be read: Permission denied")])
+    )
+    _, notes = look(folder)
+    assert any("1 folder of" in note and "closed: cannot be read" in note for note in notes)
+    monkeypatch.setattr(places, "walk", lambda root: ([], [], [(".", "cannot be read: Permission denied")]))
+    with pytest.raises(DataError, match=r"cannot be read .*Permission denied"):
+        look(folder)
 
 
 # ---------------------------------------------------------------- every diagnosis

@@ -109,6 +109,7 @@ NOT_IN_THE_WEIGHTS = {
     "name", "seed", "device", "threads", "steps", "epochs",  # tested by themselves
     "log.every", "signals.every", "sample.every", "sample.count",  # test_train, test_signals
     "checkpoint.every", "checkpoint.keep",
+    "sync_batch_norm",  # test_ranks
     "ema.decay", "precision",  # test_switches
     "on_nonfinite", "max_rollbacks",  # test_reliability
     "engine", "scratch.gradient", "scratch.directions", "scratch.bias",  # test_scratch, test_engines

@@ -13,6 +13,8 @@ Severity = Literal["info", "warning", "severe"]
 Series = list[tuple[int, float]]
 Event = Mapping[str, Any]
 
+_FEW_DIRECTIONS = 8  # of a latent vector; fewer are tiny
+
 LOOKS = 3  # so many looks in a row must agree before a diagnosis speaks of a state that lasts
 
 
@@ -73,7 +75,8 @@ class Records:
     @cached_property
     def now(self) -> int:
         """The last step that anything is known of."""
-        return max((events[-1]["step"] for events in (self.steps, self.looks) if events), default=0)
+        known = (self.steps, self.looks, self.metrics)
+        return max((events[-1]["step"] for events in known if events), default=0)
 
     def logged(self, name: str) -> Series:
         """A number of the step events: loss_d, d_real, …"""
@@ -179,6 +182,20 @@ def relativistic(records: Records, reason: str, source: str) -> Advice:
     return Advice(changes, reason, source)
 
 
+def unclipped(records: Records, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes; where they bring a penalty or another objective to a clipped critic, without the clip.
+
+    Clipping is there for the Wasserstein loss without a penalty. Beside a penalty, or under a loss that needs
+    large scores, it keeps the critic too flat to follow either.
+    """
+    clipped = any(key.startswith("constraints.clip") for key in records.recipe)
+    objective = changes.get("objective.name")
+    other = objective is not None and objective != records.setting("objective.name")
+    if not clipped or "constraints" in changes or not (changes.get("penalties") or other):
+        return dict(changes)
+    return {**changes, "constraints": "none"}
+
+
 def network(records: Records, name: str) -> dict[str, Any]:
     """A change to another network of the same size."""
     sizes = {key: records.setting(key) for key in ("network.width", "network.hidden")}
@@ -199,15 +216,37 @@ def no_batch_norm(records: Records) -> dict[str, Any]:
 
 
 def rates(records: Records, generator: float, discriminator: float) -> dict[str, Any]:
-    """A change that multiplies both learning rates; a schedule is replaced by its first value times that."""
+    """A change that multiplies both learning rates; a schedule is replaced by its first value times that.
+
+    Where a lower rate would still be above 0.1 it is 0.001: no share of an absurd rate is one to learn with.
+    """
     found = {}
     for player, factor in (("generator", generator), ("discriminator", discriminator)):
         if factor == 1:
             continue
-        key = f"optimizer.{player}.lr"
-        value = records.setting(key)
-        if value is None:
-            value = (records.setting(f"{key}.values") or [None])[0]
+        value = first_rate(records, player)
         if value is not None:
-            found[key] = float(f"{value * factor:.3g}")
+            share = 1e-3 if factor < 1 and value * factor > 0.1 else value * factor
+            found[f"optimizer.{player}.lr"] = float(f"{share:.3g}")
     return found
+
+
+def first_rate(records: Records, player: str) -> float | None:
+    """A player's learning rate, of a schedule the first; None where it is not known."""
+    key = f"optimizer.{player}.lr"
+    value: float | None = records.setting(key)
+    return (records.setting(f"{key}.values") or [None])[0] if value is None else value
+
+
+def wider_latent(records: Records) -> tuple[Advice, ...]:
+    """A longer latent vector, where that of an image is tiny; points have as few directions themselves."""
+    size = records.setting("latent.size")
+    if not isinstance(size, int) or size >= _FEW_DIRECTIONS or "constant_channels" not in records.facts:
+        return ()
+    return (
+        Advice(
+            {"latent.size": 100},
+            f"a latent vector of {size} leaves the generator few directions in which samples can differ",
+            "Hoeckler 2021, who saw a partial collapse with 2 on MNIST and none from 6 on",
+        ),
+    )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from duel.diagnoses._base import (
     LOOKS,
@@ -52,21 +54,25 @@ class ClassCollapse(Diagnosis):
             found.append(Evidence(f"class_shares of {_names(gone)}", 0.0, self.missing, steps))
         if not found:
             return None
-        names = _names(poor + gone)
-        which = f"Class {names} is" if len(poor + gone) == 1 else f"Classes {names} are"
+        said = _what_is_wrong(sorted({*poor, *gone}), self._classes(records, looks[-1]))
         return Finding(
             severity="warning",
             confidence=confidence(float(found[0].value), float(found[0].threshold)),
             evidence=tuple(found),
             explanation=(
-                f"{which} always the same image or missing, while other classes vary. The generator gets "
-                "away with it as long as the discriminator does not compare within a class."
+                f"{said}. The generator gets away with it as long as the discriminator does not compare "
+                "within a class."
             ),
             advice=(
                 _labels_everywhere() if records.conditional else _labels(),
                 Advice(rates(records, 0.5, 1.0), "a slower generator", None),
             ),
         )
+
+    def _classes(self, records: Records, values: Mapping[str, Any]) -> int:
+        """How many classes there are."""
+        tables = [values.get(name) for name in ("class_diversity", "class_shares")]
+        return max(len(table or ()) for table in (*tables, records.facts.get("class_counts")))
 
     def _poor(self, tables: list[list[float | None] | None]) -> list[int]:
         """The classes without diversity at every look, where the others have some."""
@@ -77,7 +83,7 @@ class ClassCollapse(Diagnosis):
             return []
         return [
             label
-            for label in range(len(whole[0]))
+            for label in range(min(map(len, whole)))
             if all((value := table[label]) is not None and value < self.diversity for table in whole)
         ]
 
@@ -89,14 +95,15 @@ class ClassCollapse(Diagnosis):
             return []
         if (records.held_out("label_accuracy") or 0.0) < self.trust:
             return []
-        shares = [table for _, table in records.table("class_shares")[-LOOKS:]]
+        shares = [dict(enumerate(table)) for _, table in records.table("class_shares")[-LOOKS:]]
         whole = sum(counts)
         if not shares:
             return []
         return [
             label
             for label, count in enumerate(counts)
-            if count * 20 > whole and all(share[label] < self.missing * count / whole for share in shares)
+            if count * 20 > whole
+            and all(share.get(label, 1.0) < self.missing * count / whole for share in shares)
         ]
 
 
@@ -114,6 +121,14 @@ def _labels() -> Advice:
         "asking for every class in every batch keeps each of them in the game",
         "Mirza, Osindero 2014, arXiv:1411.1784",
     )
+
+
+def _what_is_wrong(bad: list[int], classes: int) -> str:
+    """What is said of these classes, of so many."""
+    if len(bad) == classes:
+        return "Every class is always the same image or missing"
+    which = f"Class {_names(bad)} is" if len(bad) == 1 else f"Classes {_names(bad)} are"
+    return f"{which} always the same image or missing, while other classes vary"
 
 
 def _names(labels: list[int]) -> str:

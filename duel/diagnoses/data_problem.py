@@ -6,17 +6,23 @@ from duel.options import options
 
 @options
 class DataProblem(Diagnosis):
-    """The training data themselves: copies, classes of very different size, a channel that is constant.
+    """The training data themselves: few, copies, classes of very different size, a channel that is constant.
 
+    few        training samples, below which a generator can only repeat them
     copies     share of samples that stand in the data more than once
     imbalance  size of the largest class over that of the smallest
     """
 
+    few: int = 100
     copies: float = 0.1
     imbalance: float = 10.0
 
     def find(self, records: Records) -> Finding | None:
         facts, found, sentences = records.facts, [], []
+        train = facts.get("train")
+        if train is not None and train < self.few:
+            found.append(Evidence("training samples", train, self.few, (0,)))
+            sentences.append(f"There {'is' if train == 1 else 'are'} only {train} to learn from.")
         copies = facts.get("copies") or 0.0
         if copies > self.copies:
             found.append(Evidence("copies", copies, self.copies, (0,)))

@@ -37,7 +37,7 @@ class ExplodingLayers(Diagnosis):
             if min(norms) > self.gradient:
                 found.append(Evidence(name, min(norms), self.gradient, steps))
         for layer in looks[-1].get("dead") or {}:
-            shares = [(values.get("dead") or {}).get(layer, 0.0) for values in looks]
+            shares = [(values.get("dead") or {}).get(layer) or 0.0 for values in looks]
             if min(shares) > self.dead:
                 found.append(Evidence(f"dead units of {layer}", min(shares), self.dead, steps))
         if not found:

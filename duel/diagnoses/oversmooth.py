@@ -31,8 +31,8 @@ class Oversmooth(Diagnosis):
             confidence=confidence(smooth[-1][1], self.sharpness),
             evidence=(evidence("sharpness", smooth, self.sharpness),),
             explanation=(
-                "The samples have the large shapes of the data and little of its detail. The generator's "
-                "upscaling smooths detail away, or the discriminator does not look for it."
+                "The samples have the large shapes of the data and little of its detail. "
+                f"{_culprit(records)}, or the discriminator does not look for it."
             ),
             advice=(
                 Advice(
@@ -40,11 +40,26 @@ class Oversmooth(Diagnosis):
                     "transposed convolutions can draw every pixel",
                     "Radford et al. 2016, arXiv:1511.06434",
                 ),
-                Advice(
-                    {"network.upscale": "nearest"},
-                    "bilinear upsampling smooths where nearest does not",
-                    "Hoeckler 2021",
-                ),
+                *_blurring(records),
                 Advice({}, "train longer: detail comes last", None),
             ),
         )
+
+
+def _culprit(records: Records) -> str:
+    if records.setting("network.upscale") == "transposed":
+        return "The generator has not learnt it yet"
+    return "The generator's upscaling smooths detail away"
+
+
+def _blurring(records: Records) -> tuple[Advice, ...]:
+    """Another upscaling, where the present one smooths, or where it is not known."""
+    if records.setting("network.upscale", "bilinear") != "bilinear":
+        return ()
+    return (
+        Advice(
+            {"network.upscale": "nearest"},
+            "bilinear upsampling smooths where nearest does not",
+            "Hoeckler 2021",
+        ),
+    )

@@ -11,6 +11,7 @@ from duel.diagnoses._base import (
     no_batch_norm,
     rates,
     relativistic,
+    wider_latent,
 )
 from duel.options import options
 
@@ -55,6 +56,7 @@ class PartialCollapse(Diagnosis):
                 "The discriminator judges samples one by one, so it does not mind that they are alike."
             ),
             advice=(
+                *wider_latent(records),
                 relativistic(
                     records,
                     "comparing with real samples, with R1 and R2, covers more modes",

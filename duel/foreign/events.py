@@ -40,9 +40,9 @@ def logged(
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): give a log file") from error
     chosen = _chosen(log, notes)
-    if not any(loss in chosen for loss in LOSSES):
+    if not any(known in chosen for known in (*LOSSES, *METRICS)):
         raise DataError(
-            f"neither player's loss is known in {path}, whose columns are: {listed(log.names)}; "
+            f"neither player's loss nor a metric is known in {path}, whose columns are: {listed(log.names)}; "
             "name one with --column loss_d=NAME or --column loss_g=NAME"
         )
     found = {wanted: log.series.get(name, []) for wanted, name in chosen.items()}

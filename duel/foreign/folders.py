@@ -33,9 +33,15 @@ def folders(root: Path, classes: Sequence[str], now: int, notes: list[str]) -> d
     if not root.is_dir():
         fault = "is no folder" if root.exists() else "does not exist"
         raise DataError(f"{root} {fault}: give a folder of samples")
-    names = sorted(walk(root)[0])
+    found, _, bad = walk(root)
+    names = sorted(found)
+    closed = ", ".join(f"{shown(name)}: {reason}" for name, reason in sorted(bad)[:1])
     if not names:
-        raise DataError(f"{root} holds no files: give a folder of samples")
+        fault = f"cannot be read ({closed})" if bad else "holds no files"
+        raise DataError(f"{root} {fault}: give a folder of samples")
+    if bad:
+        folders = "1 folder" if len(bad) == 1 else f"{len(bad):,} folders"
+        notes.append(f"{folders} of {root} cannot be listed and left out ({closed})")
     inside = sorted({_folder(name) for name in names} - {""})
     number = {name: label for label, name in [*enumerate(class_folders(classes)), *enumerate(classes)]}
     if inside and all(_folder(name) in number for name in names):

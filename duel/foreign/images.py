@@ -38,6 +38,13 @@ class Seen:
         """Why the first unusable file is none, in brackets, for the end of a sentence; else nothing."""
         return f" ({self.bad[0]})" if self.bad else ""
 
+    @property
+    def unusable(self) -> str:
+        """How many files cannot be used, and the first, in brackets; else nothing."""
+        if len(self.bad) < 2:
+            return self.reason
+        return f" ({len(self.bad):,} files could not be used, {self.bad[0]})"
+
     def note(self, image: Decoded) -> None:
         """Take note of an image's size."""
         self.read += 1

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from duel.datasets._images import check_file
+from duel.datasets._scan import shown
 from duel.diagnoses._base import Series
 from duel.errors import DataError
 from duel.foreign.names import meaning, step_rank
 
 NAMES = 10_000  # of columns
 NAME_LENGTH = 200
+_CELL = 40  # characters of a cell that a message shows
 _NUMBERS = 2_000_000  # that are kept of a log
 
 
@@ -22,12 +24,15 @@ class Log:
 
     columns  the names that the user has given, by meaning
     series   values may be NaN or infinite
+    unread   what could not be read as a number, of the columns that may be wanted: how often, and the first
     """
 
     path: Path
     columns: Mapping[str, str]
     names: dict[str, None] = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)
+    unread: int = 0
+    first_unread: str = ""
     _count: int = 0
 
     def see(self, name: str) -> bool:
@@ -37,6 +42,12 @@ class Log:
                 raise DataError(f"{self.path} has more than {NAMES:,} columns: write a log of the losses")
             self.names[name] = None
         return name in self.columns.values() or meaning(name) is not None or step_rank(name) is not None
+
+    def pass_over(self, name: str, place: int, cell: object) -> None:
+        """Take note of what is no number."""
+        self.unread += 1
+        if self.unread == 1:
+            self.first_unread = f"{shown(str(cell)[:_CELL])!r} in {shown(name)}, row {place}"
 
     def add(self, name: str, place: int, value: float) -> None:
         """Keep a number. DataError for too many."""

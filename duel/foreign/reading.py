@@ -10,6 +10,11 @@ from duel.errors import InputError
 from duel.foreign.events import logged
 from duel.foreign.finite import LoggedRecords
 
+_OF_A_LOG = (
+    "of a log alone only non-finite, divergence, spike, past-its-best (with a metric) and "
+    "discriminator-too-strong (with D(x) and D(G(z))) are told: for the others give samples, too"
+)
+
 
 def records(
     *,
@@ -46,6 +51,8 @@ def records(
     if log is not None:
         steps, metrics, end = logged(log, columns or {}, notes)
         found = LoggedRecords(steps=tuple(steps), metrics=tuple(metrics), ending=end)
+        if samples is None:
+            notes.append(_OF_A_LOG)
     if samples is not None and against is not None:
         # A log alone needs neither NumPy nor Pillow.
         from duel.foreign.samples import looks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from duel import recipe as recipes
 from duel import signals, streams
 from duel.datasets._base import Data, Split
 from duel.errors import DataError, InputError
+from duel.foreign.copies import Neighbourhood
 from duel.foreign.folders import FEWEST, Sample, folders
 from duel.foreign.images import Seen, decoded
 
@@ -34,7 +36,7 @@ def looks(
 
     now  the step of samples whose folders tell none. Raises InputError or DataError.
     """
-    data = recipes.data_set(against).load()
+    data = _loaded(against)
     if data.spec.kind != "image":
         raise InputError(f"{samples} holds images, and {data.name} are points: compare with images")
     by_step = folders(samples, data.spec.classes, now, notes)
@@ -48,7 +50,7 @@ def looks(
         count = min(most, *map(len, by_step.values()))
         drawn = ((step, *decoded(files, count, seen)) for step, files in by_step.items())
         notes.append(f"of each of {len(by_step)} steps' folders in {samples} {count} images are looked at")
-    reference, facts, pixels = _reference(data, count)
+    reference, facts, pixels, around = _reference(data, count)
     if count < _TO_COUNT and facts.get("held_out", {}).pop("label_accuracy", None) is not None:
         notes.append(f"looks of fewer than {_TO_COUNT} images do not tell whether a class is missing")
     found = []
@@ -57,7 +59,8 @@ def looks(
             notes.append(f"step {step} has {len(images)} usable images, fewer than {FEWEST}: it is left out")
             continue
         prepared = signals.in_range(images)
-        values = reference.compare(signals.features(prepared), labels)
+        small = signals.features(prepared)
+        values = reference.compare(small, labels) | around.compare(small)
         if count < _TO_COUNT:
             values.pop("class_shares", None)
         if not seen.enlarged:
@@ -66,10 +69,11 @@ def looks(
     notes += seen.remarks(samples, data.name)
     if not found:
         raise DataError(
-            f"no step's folder in {samples} holds {FEWEST} usable images{seen.reason}: draw more samples"
+            f"no step's folder in {samples} holds {FEWEST} usable images{seen.unusable}: draw more samples"
         )
     if len(found) < 3:
-        notes.append(f"there are {len(found)} steps with samples: most diagnoses want 3 to 5 that agree")
+        steps = "is 1 step" if len(found) == 1 else f"are {len(found)} steps"
+        notes.append(f"there {steps} with samples, and most diagnoses want 3 to 5 that agree")
     return found, facts
 
 
@@ -81,7 +85,7 @@ def _cut(
     if len(images) < _PARTS * FEWEST:
         raise DataError(
             f"{samples} holds {len(images)} usable images, at least {_PARTS * FEWEST} are needed "
-            f"({_PARTS} looks of {FEWEST}){seen.reason}: draw more samples"
+            f"({_PARTS} looks of {FEWEST}){seen.unusable}: draw more samples"
         )
     count = len(images) // _PARTS
     notes.append(
@@ -92,7 +96,17 @@ def _cut(
     return count, ((step, images[cut], None if labels is None else labels[cut]) for cut in cuts)
 
 
-def _reference(data: Data, count: int) -> tuple[signals.Reference, dict[str, Any], signals.Pixels]:
+def _loaded(against: str) -> Data:
+    """The real data. DataError without advice on options of data sets, which only a training takes."""
+    try:
+        return recipes.data_set(against).load()
+    except DataError as error:
+        raise DataError(re.sub(r", or [^,:]*\bdata\.\w+=.*", "", str(error))) from error
+
+
+def _reference(
+    data: Data, count: int
+) -> tuple[signals.Reference, dict[str, Any], signals.Pixels, Neighbourhood]:
     """The real side with as many samples as a look has, so that every number of it can be compared."""
     rng = streams.stream(0, "fixed", 1)
     train = _some(data.splits["train"], rng, _TRAIN)
@@ -110,7 +124,8 @@ def _reference(data: Data, count: int) -> tuple[signals.Reference, dict[str, Any
     fewer = signals.Reference.of(samples[:count], None, samples[:0], None)
     reference = replace(whole, near=near, distance=fewer.distance, radii=fewer.radii)
     facts = {**signals.facts(data), **reference.facts()}
-    return reference, facts, signals.Pixels.of(np.asarray(samples[:_PER_LOOK]))
+    around = Neighbourhood.of(data.splits["train"], whole.held, rng)
+    return reference, facts, signals.Pixels.of(np.asarray(samples[:_PER_LOOK])), around
 
 
 def _some(split: Split, rng: np.random.Generator, most: int) -> Split:
