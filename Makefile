@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test soak lint format bench constraints clean
+.PHONY: setup demo test e2e studio-bundle soak lint format bench bench-gpu constraints clean
 
 setup: .venv/.core
 
@@ -27,6 +27,17 @@ demo: setup
 test: .venv/.dev
 	$(BIN)/pytest -n 2 tests
 
+# The studio in a real browser, headless. Fetches Chromium where there is none, and axe where there is npm.
+e2e: .venv/.dev
+	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium
+	@if command -v npm >/dev/null; then npm ci --prefix studio --silent --no-audit --no-fund; fi
+	DUEL_E2E=1 $(BIN)/pytest tests/e2e
+
+# The studio's pages, built from studio/ into the package. Only who changes them needs Node.
+studio-bundle:
+	npm ci --prefix studio --silent --no-audit --no-fund
+	npm run build --prefix studio
+
 # Long trials of what must not be lost: kills, faults, flipped bytes, full disks, hostile files, long runs.
 # All parts take hours; SOAK="kills --kills 20" chooses one and makes it small: SOAK=--help.
 soak: .venv/.dev
@@ -45,6 +56,10 @@ format: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/step.py
+
+# One CUDA GPU, under ten minutes, no network: speed, shares of its peaks, time to a stated quality.
+bench-gpu: .venv/.dev
+	$(BIN)/python bench/gpu.py $(GPU)
 
 # The pins of a release: what a fresh environment with every extra resolves to.
 constraints: .venv/.dev

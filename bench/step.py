@@ -1,13 +1,12 @@
-"""Is duel's training step as fast as the plain loop of the PyTorch DCGAN tutorial?
+"""Is duel's training step as fast as the loops that people write?
 
-Both train the same networks from the same weights on the same made images, in one process, taking
-turns: one block of steps of the one, one of the other, several times. Printed are the median and the
-range of the milliseconds per step and of the pairwise ratio plain / duel (above 1: duel is faster).
+Both train the same networks from the same weights on the same made images, in one process, taking turns: one
+block of steps of the one, one of the other, several times. Printed are the median and the range of the
+milliseconds per step and of the pairwise ratio other / duel (above 1: duel is faster), and which share of the
+machine's rate of matrix products duel's step reaches. duel's step draws, converts and normalises its own
+batches; the others get theirs ready made (bench/loops.py).
 
-The plain loop gets its batches ready made (float32, on the device) for nothing, as a data loader with
-enough workers would hand them over; duel's step draws, converts and normalises its own.
-
-    python bench/step.py [--threads 2] [--pairs 5] [--steps 20]
+    python bench/step.py [--threads 2] [--pairs 5] [--steps 20] [--only dcgan-64]
 """
 
 import argparse
@@ -17,95 +16,72 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
+from loops import Loop, Tuned, Tutorial, UsualBigan, UsualWganGp
 
 from duel import recipe
+from duel.cost import peak_flops, step_flops
 from duel.datasets._base import Data, Spec, Split
-from duel.train import Training, play_step, start
+from duel.train import play_step, start
 
-CONFIGURATIONS = [("dcgan", 28, 32, 64), ("dcgan", 32, 32, 64), ("dcgan-64", 64, 64, 64), ("gan", 28, 0, 64)]
+# recipe, side, channels, width (0: as it is), the other loop
+CONFIGURATIONS: list[tuple[str, int, int, int, type[Loop]]] = [
+    ("dcgan", 28, 1, 32, Tutorial),
+    ("dcgan", 32, 1, 32, Tutorial),
+    ("dcgan", 32, 1, 32, Tuned),
+    ("dcgan-64", 64, 1, 64, Tutorial),
+    ("dcgan-64", 64, 1, 64, Tuned),
+    ("wgan-gp", 32, 1, 32, UsualWganGp),
+    ("bigan", 32, 1, 16, UsualBigan),
+    ("gan", 28, 1, 0, Tutorial),
+]
 
 
-def made_data(side: int) -> Data:
-    images = np.random.default_rng(0).integers(0, 256, (2000, 1, side, side), np.uint8)
+def made_data(side: int, channels: int) -> Data:
+    images = np.random.default_rng(0).integers(0, 256, (2000, channels, side, side), np.uint8)
     split = Split(images, None)
-    return Data(
-        "made", Spec("image", (1, side, side)), {"train": split, "validation": split, "test": split}, ""
-    )
+    splits = {"train": split, "validation": split, "test": split}
+    return Data("made", Spec("image", (channels, side, side)), splits, "")  # type: ignore[arg-type]
 
 
-def resolved(name: str, width: int, batch: int, threads: int) -> recipe.Recipe:
-    changes = {"threads": threads, "batch_size": batch, "device": "cpu", "steps": 1}
+def resolved(name: str, width: int, threads: int, device: str) -> recipe.Recipe:
+    changes = {"threads": threads, "batch_size": 64, "device": device, "steps": 1, "augmentations": "none"}
     changes |= {"network.width": width} if width else {}
     return recipe.resolve(recipe.change(recipe.read(name), changes))
-
-
-class PlainLoop:
-    """The tutorial's loop: BCELoss on a sigmoid, label tensors, two backward passes, `.item()` each step."""
-
-    def __init__(self, it: recipe.Recipe, data: Data) -> None:
-        now = start(it, data)
-        for module in now.networks.named().values():
-            module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.generator = now.networks.generator
-        self.discriminator = nn.Sequential(now.networks.discriminator, nn.Sigmoid())
-        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=0.0002, betas=(0.5, 0.999))
-        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), lr=0.0002, betas=(0.5, 0.999))
-        self.criterion = nn.BCELoss()
-        images = data.splits["train"].samples[: it.batch_size]
-        self.batch = torch.from_numpy(images).float() / 127.5 - 1
-        self.latent_size = it.latent.size
-
-    def step(self) -> tuple[float, ...]:
-        real, size = self.batch, len(self.batch)
-        self.discriminator.zero_grad()
-        label = torch.full((size,), 1.0)
-        output = self.discriminator(real).view(-1)
-        loss_real = self.criterion(output, label)
-        loss_real.backward()
-        d_real = output.mean().item()
-        fake = self.generator(torch.randn(size, self.latent_size))
-        label.fill_(0.0)
-        output = self.discriminator(fake.detach()).view(-1)
-        loss_fake = self.criterion(output, label)
-        loss_fake.backward()
-        d_fake_before = output.mean().item()
-        self.optimizer_d.step()
-        self.generator.zero_grad()
-        label.fill_(1.0)
-        output = self.discriminator(fake).view(-1)
-        loss_g = self.criterion(output, label)
-        loss_g.backward()
-        d_fake_after = output.mean().item()
-        self.optimizer_g.step()
-        return (loss_real + loss_fake).item(), loss_g.item(), d_real, d_fake_before, d_fake_after
 
 
 def milliseconds(step: Callable[[], object], times: int) -> float:
     began = time.perf_counter()
     for _ in range(times):
         step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return (time.perf_counter() - began) / times * 1e3
 
 
-def compare(name: str, side: int, width: int, batch: int, threads: int, pairs: int, steps: int) -> str:
-    data, it = made_data(side), resolved(name, width, batch, threads)
-    plain, ours = PlainLoop(it, data), start(it, data)
+def compare(
+    name: str, side: int, channels: int, width: int, other: type[Loop],
+    threads: int, pairs: int, steps: int, device: str,
+) -> str:  # fmt: skip
+    """A row of the table."""
+    data, it = made_data(side, channels), resolved(name, width, threads, device)
+    loop, ours = other(it, data), start(it, data)
 
-    def our_step(now: Training = ours) -> None:
-        play_step(it, now)
+    def our_step() -> None:
+        play_step(it, ours)
 
-    steps = steps if side < 64 else max(2, steps // 5)
-    for warm_up in (plain.step, our_step):
-        milliseconds(warm_up, 2)
-    measured = [(milliseconds(plain.step, steps), milliseconds(our_step, steps)) for _ in range(pairs)]
-    ratios = [one / other for one, other in measured]
+    first = milliseconds(our_step, 3)
+    steps = max(2, min(steps, round(steps * 40 / first)))
+    milliseconds(loop.step, 3)
+    measured = [(milliseconds(loop.step, steps), milliseconds(our_step, steps)) for _ in range(pairs)]
+    reached = step_flops(it, data) / statistics.median(each for _, each in measured) * 1e3
     cells = [
-        spread([one for one, _ in measured]),
-        spread([other for _, other in measured]),
-        spread(ratios, 2),
+        spread([each for each, _ in measured]),
+        spread([each for _, each in measured]),
+        spread([one / mine for one, mine in measured], 2),
+        f"{reached / 1e9:.0f} GFLOP/s, {reached / peak_flops(it):.0%}",
     ]
-    return f"| {name} {side}×{side}, width {width or '–'}, batch {batch} | " + " | ".join(cells) + " |"
+    what = f"{name} {side}×{side}, width {width or '–'}, batch 64"
+    return f"| {what} | {other.__name__} | " + " | ".join(cells) + " |"
 
 
 def spread(values: list[float], digits: int = 1) -> str:
@@ -118,11 +94,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", help="one recipe")
     given = parser.parse_args()
     print(f"torch {torch.__version__}, {given.threads} threads, {given.pairs} pairs of {given.steps} steps")
-    print("| networks | plain loop, ms/step | duel, ms/step | plain / duel |\n|---|---|---|---|")
-    for configuration in CONFIGURATIONS:
-        print(compare(*configuration, given.threads, given.pairs, given.steps), flush=True)
+    print("| networks | other loop | other, ms/step | duel, ms/step | other / duel | duel, of the peak |")
+    print("|---|---|---|---|---|---|")
+    for each in CONFIGURATIONS:
+        if given.only in (None, each[0]):
+            print(compare(*each, given.threads, given.pairs, given.steps, given.device), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
-"""What a step of a recipe costs: seconds on this machine, and floating-point operations."""
+"""What a step of a recipe costs: seconds and memory on this machine, and floating-point operations."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from duel import catalog
 from duel.datasets._base import Data
-from duel.errors import RecipeError
+from duel.errors import DuelError, RecipeError
 from duel.loop import engine_of
 from duel.recipe import Recipe
+from duel.session import check, resolve
 
 _TIMED = 5
+_SIDE = 1536  # of the matrices whose product is the machine's yardstick
 
 
 def step_seconds(recipe: Recipe, data: Data) -> float:
@@ -62,7 +67,130 @@ def step_flops(recipe: Recipe, data: Data) -> float:
     return float(count.total) * _mean_in_first_steps(recipe, data)
 
 
+def steps_within(recipe: Recipe, budget: float, cost: Callable[[Recipe], float]) -> int:
+    """How many steps a budget of seconds or operations buys, at least 1.
+
+    cost  of one step of a recipe with a fixed `n_critic`; asked once for each value that `n_critic` takes
+    """
+    if isinstance(recipe.n_critic, int):
+        return max(1, round(budget / cost(recipe)))
+    schedule, bought, step = recipe.n_critic, 0.0, 0
+    values = [int(value) for value in schedule.values]
+    prices = {value: cost(replace(recipe, n_critic=value)) for value in set(values)}
+    # `schedule` is of shape "step": a value holds from its own step on, the first one from the start.
+    for value, until in zip(values, (*schedule.at[1:], None), strict=True):
+        left = budget - bought
+        affordable = round(left / prices[value])
+        if until is None or step + affordable <= until:
+            return max(1, step + affordable)
+        bought += (until - step) * prices[value]
+        step = until
+    raise AssertionError("the last value holds for ever")
+
+
 def _mean_in_first_steps(recipe: Recipe, data: Data) -> float:
     """What the mean step costs, in first steps: `n_critic` may follow a schedule."""
     total = recipe.total_steps(len(data.splits["train"]))
     return recipe.drawn(total) / (total * recipe.drawn(1))
+
+
+def peak_flops(recipe: Recipe) -> float:
+    """This machine's rate of float32 matrix products, per second, with the recipe's device and threads."""
+    import torch
+
+    torch.set_num_threads(recipe.threads or 1)
+    a, b = (torch.randn(_SIDE, _SIDE, device=recipe.device) for _ in range(2))
+
+    def play() -> float:
+        began = time.perf_counter()
+        (a @ b)[0, 0].item()
+        return time.perf_counter() - began
+
+    play()
+    return 2 * _SIDE**3 / min(play() for _ in range(_TIMED))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a recipe costs on given data and this machine.
+
+    step     milliseconds; images: real ones drawn in a second
+    gflop    10⁹ operations of a step; None where they cannot be counted
+    share    of the machine's rate of matrix products that the step reaches
+    seconds  of the recipe's whole budget; steps: how many those are
+    refused  why it cannot be trained on these data; then all else is None
+    """
+
+    recipe: str
+    step: float | None = None
+    images: float | None = None
+    gflop: float | None = None
+    share: float | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    refused: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def bench(
+    names: Sequence[str] = (),
+    changes: dict[str, Any] | None = None,
+    allow_code: bool | Collection[str] = False,
+) -> list[Row]:
+    """A row for each recipe (all that are named, by default), timed one after the other.
+
+    changes: dotted keys, as `duel train --set` has them; what a recipe does not know is its row's error.
+    """
+    return [_row(name, changes or {}, allow_code) for name in names or tuple(catalog.recipes())]
+
+
+def _row(name: str, changes: dict[str, Any], allow_code: bool | Collection[str]) -> Row:
+    try:
+        recipe = resolve(name, changes, allow_code)
+        data = check(recipe)
+        seconds = step_seconds(recipe, data)
+        flops = step_flops(recipe, data) if recipe.engine == "torch" else None
+    except DuelError as error:
+        return Row(name, refused=str(error))
+    steps = recipe.total_steps(len(data.splits["train"]))
+    return Row(
+        name,
+        step=1e3 * seconds,
+        images=recipe.drawn(steps) / steps / seconds,
+        gflop=None if flops is None else flops / 1e9,
+        share=None if flops is None else flops / seconds / peak_flops(recipe),
+        steps=steps,
+        seconds=steps * seconds,
+    )
+
+
+def text(rows: Sequence[Row]) -> str:
+    """The rows as a table."""
+    from duel.display import duration
+
+    head = ("recipe", "ms/step", "images/s", "GFLOP/step", "of peak", "steps", "whole budget")
+    cells = [
+        (row.recipe, row.refused or "")
+        if row.step is None
+        else (
+            row.recipe,
+            f"{row.step:.1f}",
+            f"{row.images:,.0f}",
+            "" if row.gflop is None else f"{row.gflop:.3g}",
+            "" if row.share is None else f"{row.share:.0%}",
+            f"{row.steps:,}",
+            duration(row.seconds or 0),
+        )
+        for row in rows
+    ]
+    whole = [line for line in (head, *cells) if len(line) == len(head)]
+    widths = [max(len(line[place]) for line in whole) for place in range(len(head))]
+    width = max(len(line[0]) for line in cells)
+    widths[0] = max(widths[0], width)
+    return "\n".join(
+        "  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=False)).rstrip()
+        for line in (head, *cells)
+    )
