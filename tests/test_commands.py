@@ -8,7 +8,7 @@ import tiny
 from PIL import Image
 
 import duel as package
-from duel import export, latent
+from duel import export, latent, pictures
 from duel.datasets.digits import Digits
 from duel.datasets.ring import Ring
 from duel.errors import InputError
@@ -292,7 +292,7 @@ def test_a_gif_goes_there_and_back(command, trained):
     ends = run.latent(8)
     walks = latent.spherical(ends[:4], ends[4:], 5)
     for frame, step in zip(frames, (0, 1, 2, 3, 4, 3, 2, 1), strict=True):
-        expected = export.pictures.grid(rounded(run.generate(walks[:, step]))[:, None])
+        expected = pictures.grid(rounded(run.generate(walks[:, step]))[:, None])
         np.testing.assert_array_equal(frame, np.asarray(expected))
 
 

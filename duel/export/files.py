@@ -1,4 +1,4 @@
-"""Taking samples, codes and walks out of a run, into files.
+"""Samples, codes, reconstructions and walks of a run, as files.
 
 Everything is checked before anything is computed, and each file is written whole or not at all.
 """
@@ -50,7 +50,7 @@ def write_samples(
     InputError for a file of another kind, and for a folder of single pictures of points.
     """
     spec = run.spec
-    suffix = _suffix(out, ".png", ".npz", "")
+    suffix = suffix_of(out, ".png", ".npz", "")
     if suffix == "":
         _need_images(run, "write FILE.png or FILE.npz")
         if out.is_dir() and any(out.iterdir()):
@@ -107,7 +107,7 @@ def write_codes(
     """
     from duel import sampling
 
-    _suffix(out, ".npz")
+    suffix_of(out, ".npz")
     encoder = run.need_encoder(run.networks(checkpoint, weights))
     found = _subjects(run, data, split)
 
@@ -147,7 +147,7 @@ def write_reconstructions(
     Returns `out`. RunError without an encoder; InputError or DataError for what cannot be read or does not
     fit.
     """
-    _suffix(out, ".png")
+    suffix_of(out, ".png")
     _need_images(run, "images are what can be put side by side")
     run.need_encoder(run.untrained())
     number = run.label_number(label)
@@ -182,7 +182,7 @@ def write_walks(
     Without `labels` the rows of a conditional run go through its classes. Returns `out`. InputError or
     RunError where that does not apply.
     """
-    suffix = _suffix(out, ".png", ".gif")
+    suffix = suffix_of(out, ".png", ".gif")
     _need_images(run, "images are what a walk shows")
     if n < 1:
         raise InputError(f"{n} rows were asked for, allowed are integers from 1")
@@ -379,7 +379,7 @@ def _numbered(name: str) -> Iterator[str]:
         number += 1
 
 
-def _suffix(out: Path, *allowed: str) -> str:
+def suffix_of(out: Path, *allowed: str) -> str:
     """What kind of file is to be written. InputError for another kind, before any work."""
     suffix = out.suffix.lower()
     if suffix not in allowed:
