@@ -12,7 +12,18 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from made_files import celeba_files, cifar_files, fill, flower_files, idx_gz, md5, svhn_files
+from made_files import (
+    celeba_files,
+    cifar_files,
+    encoded,
+    fill,
+    flower_files,
+    idx_gz,
+    md5,
+    noise,
+    svhn_files,
+    tar,
+)
 from pydantic import ValidationError
 
 from duel.datasets import (
@@ -45,8 +56,10 @@ from duel.datasets.fashion_mnist import FashionMnist
 from duel.datasets.flowers import Flowers
 from duel.datasets.folder import Folder
 from duel.datasets.grid import Grid
+from duel.datasets.hf import Hf
 from duel.datasets.mnist import Mnist
 from duel.datasets.ring import Ring
+from duel.datasets.shards import Shards
 from duel.datasets.stacked_mnist import StackedMnist
 from duel.datasets.svhn import Svhn
 from duel.errors import ChecksumError, DataError
@@ -65,6 +78,15 @@ def _make(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> DataSet:
     if name == "folder":
         fill(place / "images/a", 30)
         return Folder(path=str(fill(place / "images/b", 30, first=30).parent), resolution=16)
+    if name == "shards":
+        pytest.importorskip("webdataset", reason="the extra duel[shards] is not installed")
+        files = {f"{seed}.{key}": value for seed in range(60) for key, value in _sample(seed).items()}
+        tar(place / "images/a.tar", files, "w")
+        return Shards(pattern=str(place / "images/*.tar"), resolution=16)
+    if name == "hf":
+        pytest.importorskip("datasets", reason="the extra duel[hf] is not installed")
+        fill(place / "images/a", 30)
+        return Hf(source=str(fill(place / "images/b", 30, first=30).parent), resolution=16)
     if name in ("mnist", "fashion-mnist"):
         module = mnist if name == "mnist" else fashion_mnist
         monkeypatch.setattr(_idx_set, "_VALIDATION", 5)
@@ -96,6 +118,10 @@ def _make(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> DataSet:
     return {"digits": Digits, "ring": Ring, "grid": Grid}[name]()
 
 
+def _sample(seed: int) -> dict[str, bytes]:
+    return {"png": encoded(noise(seed), "PNG"), "cls": str(seed % 2).encode()}
+
+
 def _publish(
     module: ModuleType, files: dict[str, bytes], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +149,8 @@ def _idx_files(published: _idx_set.Published, folder: Path) -> _idx_set.Publishe
 
 
 def check_contract(data: Data, name: str) -> None:
-    assert data.name == ("images" if name == "folder" else name)  # a folder goes by its own name
+    own = name in ("folder", "shards", "hf")  # these go by their folder's name
+    assert data.name == ("images" if own else name)
     assert tuple(data.splits) == SPLITS
     assert len(data.fingerprint) == 64
     for split in data.splits.values():
@@ -155,7 +182,7 @@ def check_disjoint(data: Data) -> None:
 
 NAMES = (
     *("digits", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "svhn", "flowers", "celeba"),
-    *("folder", "ring", "grid"),
+    *("folder", "shards", "hf", "ring", "grid"),
 )
 
 
