@@ -20,11 +20,13 @@ import typer
 
 from duel import catalog
 from duel.errors import DuelError, InputError, one_of
+from duel.ranks import world
 
 if TYPE_CHECKING:
     from duel.session import Session
     from duel.study import show
     from duel.study.campaign import Campaign
+    from duel.together import Follower
 
 app = typer.Typer(
     help="Train Generative Adversarial Networks, look at them, and take samples.",
@@ -97,6 +99,10 @@ def main() -> None:
         _other(error)
 
 
+_JARGON = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "a valid integer is wanted",
+}
 _MEMORY = "memory ran out: ask for less at once (--n, batch_size, network.width, data.resolution)"
 
 
@@ -127,6 +133,8 @@ def _other(error: Exception) -> None:
             print(error.format_message())
             sys.exit(2)
         said = error.format_message().rstrip()
+        for jargon, plain in _JARGON.items():
+            said = said.replace(jargon, plain)
         stop = "" if said.endswith((".", "?", "!")) else "."
         print(f"duel: {said}{stop} See `duel --help`.", file=sys.stderr)
         sys.exit(2)
@@ -172,7 +180,17 @@ def train(
         Literal["severe", "warning", "info"] | None,
         typer.Option(help="End early at the first finding of this severity or above."),
     ] = None,
+    devices: Annotated[
+        int | None, typer.Option(help="Processes on this machine that train together, one for each GPU.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Machines with so many each; the same command on each.")] = 1,
+    rendezvous: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of several machines: one of them.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="TRACE.json", help="Say where a step's time goes, and stop.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
     allow_code: AllowCode = False,
@@ -185,17 +203,22 @@ def train(
         raise InputError("--from RUN and --advice N belong together: give both, see `duel diagnose RUN`")
     if dry_run and from_run is not None:
         raise InputError("--dry-run shows a recipe's own fields: leave out --from")
+    if profile is not None and (dry_run or resume or from_run):
+        raise InputError("--profile plays some steps of a recipe: leave out --dry-run, --resume and --from")
+    if (devices is not None or nodes > 1) and not dry_run:
+        from duel.launch import launch, without_launching
+
+        sys.exit(launch(without_launching(sys.argv[1:]), devices or 1, nodes, rendezvous))
     with _before_the_first_step():
         from duel import recipe as recipes
         from duel import session as sessions
 
         parsed = dict(recipes.parse_change(text) for text in changes or [])
         trusted: bool | list[str] = allow_code or _typed_code(parsed, data)
-        if dry_run:
+        if dry_run or profile is not None:
             if recipe is None:
-                raise InputError(
-                    "--dry-run needs a recipe: name one (`duel list recipes`) or give a TOML file"
-                )
+                what = "--dry-run" if dry_run else "--profile"
+                raise InputError(f"{what} needs a recipe: name one (`duel list recipes`) or give a TOML file")
             wanted = sessions.plan(
                 recipe,
                 data=data,
@@ -207,7 +230,19 @@ def train(
                 changes=parsed,
                 allow_code=trusted,
             )
+            if profile is not None:
+                from duel.profiling import profile as where_time_goes
+
+                print(where_time_goes(wanted, sessions.check(wanted), profile))
+                return
             print(recipes.to_toml(wanted), end="")
+            return
+        if world().rank:
+            from duel.together import Follower
+
+            follower = Follower(trusted)
+            with _stop_on_signal(follower):
+                follower.play()
             return
         session = sessions.train(
             recipe,
@@ -264,7 +299,7 @@ def _follow(session: Session, style: Literal["json", "quiet", "people"]) -> int:
 
 
 @contextmanager
-def _stop_on_signal(session: Session | Campaign) -> Iterator[list[int]]:
+def _stop_on_signal(session: Session | Campaign | Follower) -> Iterator[list[int]]:
     """The first SIGINT or SIGTERM asks for the end after the step under way; a second leaves at once."""
     received: list[int] = []
 
@@ -279,6 +314,30 @@ def _stop_on_signal(session: Session | Campaign) -> Iterator[list[int]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[RECIPE]...", help="All named recipes by default.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A listed data set, or a folder of images.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change any field; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Time a step of each recipe on this machine, and say how long its whole budget will take."""
+    from duel import cost
+    from duel import recipe as recipes
+
+    given = {} if data is None else recipes.data_changes(data)
+    parsed = dict(recipes.parse_change(text) for text in changes or [])
+    rows = cost.bench(names or (), {**given, **parsed}, allow_code or _typed_code(parsed, data))
+    shown = {"format": 1, "recipes": [row.to_dict() for row in rows]}
+    print(json.dumps(shown, indent=2) if as_json else cost.text(rows))
 
 
 # ---------------------------------------------------------------- evaluate, use a run, list, data
@@ -416,13 +475,49 @@ def study(
     sys.exit(_play(campaign, show.Json() if as_json else show.People()))
 
 
+@app.command()
+def search(
+    file: Annotated[Path, typer.Argument(help="A study file with a table [search]: docs/studies.md.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder; a search there is taken up. Default: runs/search-NAME")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="One of the file's sizes, such as gpu.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try, in place of the file's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; one for each core by default.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what is searched in and its cost, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Search for the best configuration with Optuna: by validation, with its number on the test split.
+
+    Leaves with 1 where a run failed.
+    """
+    from duel.study import search as searches
+    from duel.study import show
+
+    with _before_the_first_step():
+        campaign = searches.search(
+            file, out, trials=trials, size=size, workers=workers, allow_code=allow_code
+        )
+    if dry_run:
+        print(show.search_text(campaign))
+        return
+    sys.exit(_play(campaign, show.Json() if as_json else show.People()))
+
+
 def _play(campaign: Campaign, shown: show.Json | show.People) -> int:
     """Show a study's events until it ends; the exit status."""
     end: dict[str, Any] = {}
     with _stop_on_signal(campaign) as received:
-        for event in campaign:
-            shown.event(event)
-            end = event
+        try:
+            for event in campaign:
+                shown.event(event)
+                end = event
+        finally:
+            shown.close()
     if end["reason"] == "interrupted":
         return 128 + received[0] if received else 1
     return 1 if end["failed"] else 0
@@ -530,6 +625,37 @@ def interpolate(
 
     it = Run(run, allow_code)
     print(export.write_walks(it, out, n, steps, seed, path, labels, _which(checkpoint), weights))
+
+
+@app.command("export")
+def export_(
+    run: RunFolder,
+    form: Annotated[
+        Literal["onnx", "safetensors", "images"],
+        typer.Option("--format", help="onnx: graphs; safetensors: weights; images: a folder of PNGs."),
+    ] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file or folder; model.onnx, model.safetensors or images by default."),
+    ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option("--with", metavar="NETWORK,…", help="Beside the generator: encoder, discriminator."),
+    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="How many images; 64 by default.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the images' latent vectors; 0 by default.")] = None,
+    checkpoint: Checkpoint = "last",
+    weights: WeightsOption = "ema",
+    allow_code: AllowCode = False,
+    debug: Debug = False,
+) -> None:
+    """Write the generator for other programs (ONNX, safetensors), or a folder of images that it makes."""
+    from duel import export
+    from duel.run import Run
+
+    it, names = Run(run, allow_code), also.split(",") if also else []
+    for written in export.write(it, form, out, _which(checkpoint), weights, names, n, seed):
+        print(written)
 
 
 @app.command()
@@ -649,6 +775,30 @@ def _entry_text(entry: catalog.Entry) -> str:
 
 
 @app.command()
+def advise(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA|FOLDER", help="A listed data set, or a folder of images.")
+    ],
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="Options of the data.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="FILE.toml: where the recipe goes, for `duel train FILE`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the advice as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Look at data and at this machine: which recipe to start from, what to expect, on what evidence."""
+    from duel import recipe as recipes
+    from duel.advise import advise as find
+    from duel.advise import show
+
+    parsed = dict(recipes.parse_change(text) for text in changes or [])
+    found = find(data, parsed, out)
+    print(json.dumps(found, indent=2) if as_json else show.text(found))
+
+
+@app.command()
 def explain(
     out: Annotated[
         Path | None, typer.Option(help="FILE.html: one page, with plots. Default: text on the terminal.")
@@ -659,6 +809,23 @@ def explain(
     from duel.explain import page, words
 
     print(words.text() if out is None else page.write(out))
+
+
+@app.command()
+def studio(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the runs.")] = Path(
+        "runs"
+    ),
+    port: Annotated[int, typer.Option(help="Where the studio listens.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Another address than this machine's own; it then asks for a token.")
+    ] = "127.0.0.1",
+    debug: Debug = False,
+) -> None:
+    """Open the runs of a folder in the browser: watch, explore, judge, compare, understand."""
+    from duel.studio import studio as serve
+
+    serve(folder, host, port)
 
 
 @data_app.command("check")

@@ -10,8 +10,9 @@ from duel import catalog
 PACKAGE = catalog.PACKAGE
 LEVELS = [
     {"__main__", "cli"},
-    {"compare", "comparison", "measured", "robustness", "report"},
-    {"study"},
+    {"studio"},
+    {"advise", "compare", "comparison", "measured", "robustness", "report"},
+    {"study", "together", "cost", "profiling"},
     {"session", "display", "explain"},
     {"loop"},
     {
@@ -26,7 +27,7 @@ LEVELS = [
         "latent",
         "portrait",
     },
-    {"run", "checkpoint", "batches", "sampling", "signals", "pictures", "pixelwise", "recipe", "classifier"},
+    {"run", "syncnorm", "checkpoint", "batches", "sampling", "signals", "pictures", "pixelwise", "recipe", "classifier"},
     {"family"},
     {
         "catalog",
@@ -37,8 +38,11 @@ LEVELS = [
         "xp",
         "io",
         "errors",
+        "events",
         "intervals",
+        "launch",
         "nonfinite",
+        "ranks",
         "schedule",
         "table",
         "_torchvision",

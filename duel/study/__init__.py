@@ -29,15 +29,20 @@ def study(
 
     Raises RecipeError, DataError or RunError, with nothing written.
     """
-    import os
-
-    from duel.errors import InputError
     from duel.study.campaign import Campaign
     from duel.study.file import read
 
-    if workers is not None and workers < 1:
-        raise InputError(f"--workers is {workers}, allowed are integers from 1")
     found = read(file, size)
     place = Path("runs") / f"study-{found.name}" if out is None else Path(out)
-    count = workers or len(os.sched_getaffinity(0))
-    return Campaign(found, place, workers=count, cluster=cluster, allow_code=allow_code)
+    return Campaign(found, place, workers=worker_count(workers), cluster=cluster, allow_code=allow_code)
+
+
+def worker_count(asked: int | None) -> int:
+    """How many runs at a time: as many as asked for, or as there are cores. InputError below 1."""
+    import os
+
+    from duel.errors import InputError
+
+    if asked is not None and asked < 1:
+        raise InputError(f"--workers is {asked}, allowed are integers from 1")
+    return asked or len(os.sched_getaffinity(0))

@@ -16,6 +16,7 @@ from typing import Any
 from duel.errors import InputError
 
 _TRIES = 3  # of a job whose process dies
+_PATIENCE = 5  # seconds for a scheduler to answer
 
 
 class Lanes:
@@ -63,10 +64,11 @@ def _lane() -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """Ctrl-C is the parent's to hear; a worker whose parent is killed leaves, too."""
+    """Ctrl-C and the end of a job are the parent's to hear; a worker whose parent is killed leaves, too."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # both reach the whole group of processes
+        signal.signal(number, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
@@ -81,8 +83,7 @@ def _leave_with(parent: Any) -> None:
 def executor(workers: int, cluster: str | None) -> Iterator[Lanes | Executor]:
     """Something to `submit(function, job)` to: `workers` processes here, or the Dask cluster at an address.
 
-    Each worker of a cluster must have one thread, since two runs in one process would share torch's random
-    numbers; and it must see the study's folder under the same path.
+    Leaving waits for what is under way. InputError where the cluster cannot be used (`reach`).
     """
     if cluster is None:
         lanes = Lanes(workers)
@@ -91,18 +92,18 @@ def executor(workers: int, cluster: str | None) -> Iterator[Lanes | Executor]:
         finally:
             lanes.shutdown()
         return
-    client = _client(cluster)
-    with contextlib.closing(client):
-        threads = {worker["nthreads"] for worker in client.scheduler_info(-1)["workers"].values()}
-        if threads != {1}:
-            found = "no workers" if not threads else f"workers with {max(threads)} threads"
-            raise InputError(
-                f"the cluster at {cluster} has {found}: start some with `dask worker {cluster} --nthreads 1`"
-            )
-        yield client.get_executor(pure=False, retries=_TRIES - 1)
+    # pure=False: a run that is tried again must not get the old result. Jobs whose worker dies go to another
+    # by themselves, as often as the scheduler allows (distributed.scheduler.allowed-failures).
+    with contextlib.closing(reach(cluster)) as client, client.get_executor(pure=False) as pool:
+        yield pool
 
 
-def _client(address: str) -> Any:
+def reach(cluster: str) -> Any:
+    """A client of the Dask cluster at an address; the caller closes it.
+
+    Each worker must have one thread, since two runs in one process would share torch's random numbers; and
+    it must see the study's folder under the same path. InputError where there is none, or no such workers.
+    """
     try:
         from distributed import Client
     except ImportError as error:
@@ -111,6 +112,14 @@ def _client(address: str) -> Any:
             "use this machine"
         ) from error
     try:
-        return Client(address, timeout=20, set_as_default=False)
+        client = Client(cluster, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"there is no Dask scheduler at {address!r} ({error}): give HOST:PORT") from error
+        raise InputError(f"there is no Dask scheduler at {cluster!r} ({error}): give HOST:PORT") from error
+    threads = {worker["nthreads"] for worker in client.scheduler_info(-1)["workers"].values()}
+    if threads == {1}:
+        return client
+    client.close()
+    found = f"workers with {max(threads)} threads" if threads else "no workers"
+    raise InputError(
+        f"the cluster at {cluster} has {found}: start some with `dask worker {cluster} --nthreads 1`"
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from duel.errors import RecipeError, one_of
 from duel.options import options
-from duel.recipe import build, recipe_error
+from duel.recipe import build
 from duel.streams import LARGEST_SEED
 
 Tree = dict[str, Any]
@@ -79,16 +79,33 @@ class Range:
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"low is {self.low} and high is {self.high}, allowed: low below high")
+        if self.integer and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError(
+                f"low is {self.low} and high is {self.high}, allowed: whole numbers with integer"
+            )
         if self.log and self.low <= 0:
             raise ValueError(f"low is {self.low} with log = true, allowed are positive numbers")
 
 
 @options
 class Search:
-    """Of `duel search`: trials, and what is drawn from a range (factors come from their lists)."""
+    """Of `duel search`: what is drawn from a range; factors come from their lists.
+
+    trials   configurations to try
+    at_once  so many are drawn before the results of these are known: more keep more workers busy, fewer
+             learn more from each other
+    ranges   key → `Range`
+    """
 
     trials: int = 20
+    at_once: int = 4
     ranges: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.at_once < 1:
+            raise ValueError(
+                f"trials is {self.trials} and at_once is {self.at_once}, allowed are integers from 1"
+            )
 
 
 @options
@@ -133,23 +150,29 @@ class Study:
     search: Search | None = None
 
     def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise ValueError("\n  ".join(problems))
+
+    def _problems(self) -> Iterator[str]:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds is {list(self.seeds)}, allowed: one or more different integers")
-        if not all(0 <= seed <= LARGEST_SEED for seed in self.seeds):
-            raise ValueError(f"seeds is {list(self.seeds)}, allowed are integers from 0 to {LARGEST_SEED}")
-        if self.samples < 2 or self.looks < 0:
-            raise ValueError(
-                f"samples is {self.samples} and looks is {self.looks}, allowed: from 2, and from 0"
-            )
+            yield f"seeds is {list(self.seeds)}, allowed: one or more different integers"
+        elif not all(0 <= seed <= LARGEST_SEED for seed in self.seeds):
+            yield f"seeds is {list(self.seeds)}, allowed are integers from 0 to {LARGEST_SEED}"
+        if self.samples < 2:
+            yield f"samples is {self.samples}, allowed are integers from 2"
+        if self.looks < 0:
+            yield f"looks is {self.looks}, allowed are integers from 0"
         for key, values in {**self.factors, **self.paired}.items():
             if not values:
-                raise ValueError(f"the factor {key} has no values: give at least one")
+                yield f"the factor {key} has no values: give at least one"
+        if twice := sorted({*self.factors} & {*self.paired}):
+            yield f"{twice[0]} is a factor and paired: leave out one of them"
         if len({len(values) for values in self.paired.values()}) > 1:
             lengths = ", ".join(f"{key}: {len(values)}" for key, values in self.paired.items())
-            raise ValueError(f"paired lists have different lengths ({lengths}): give equally many values")
+            yield f"paired lists have different lengths ({lengths}): give equally many values"
         names = [point.name for point in self.points]
         if len(set(names)) < len(names):
-            raise ValueError(f"points has a name twice: {', '.join(names)}")
+            yield f"points has a name twice: {', '.join(names)}"
 
 
 def read(file: str | Path, size: str | None = None) -> Study:
@@ -178,15 +201,19 @@ def sized(tree: Tree, size: str | None) -> Tree:
             f"the study has no size {size!r}: {one_of(known, size)}; without one it is as written"
         )
     other = sizes[size]
-    return {**base, **other, "size": size, "set": {**base.get("set", {}), **other.get("set", {})}}
+    both = [base.get("set", {}), other.get("set", {})]
+    # A `set` that is no table is told by `resolve`.
+    merged = {"set": {**both[0], **both[1]}} if all(isinstance(each, dict) for each in both) else {}
+    return {**base, **other, "size": size, **merged}
 
 
 def resolve(tree: Mapping[str, Any]) -> Study:
     """The study of a tree. RecipeError with every problem found."""
     problems: list[str] = []
     values = dict(tree)
-    if values.pop("format", 1) != 1:
-        raise RecipeError(f"the study has format {tree['format']!r}; this version reads format 1")
+    version = values.pop("format", 1)
+    if version != 1:
+        raise RecipeError(f"the study has format {version!r}; this version reads format 1")
     values["budget"] = build("budget", Budget, values.get("budget", {}), problems)
     points = values.get("points", [])
     if isinstance(points, list):
@@ -195,9 +222,20 @@ def resolve(tree: Mapping[str, Any]) -> Study:
         values["search"] = _search(values["search"], problems)
     study = build("", Study, values, problems, {"budget", "points", "search"} if problems else ())
     if problems:
-        raise recipe_error(problems)
+        raise _study_error(problems)
     assert isinstance(study, Study)
     return study
+
+
+def _study_error(problems: list[str]) -> RecipeError:
+    """One error for all problems, one line each, in the words of a study's file."""
+    said = [
+        problem.removeprefix("the recipe: ").partition(": it must be given, for example --set")[0]
+        for problem in problems
+    ]
+    if len(said) == 1 and "\n" not in said[0]:
+        return RecipeError(f"the study file: {said[0]}")
+    return RecipeError("\n  ".join(["the study file has several problems:", *said]))
 
 
 def _search(table: Any, problems: list[str]) -> Any:

@@ -26,41 +26,59 @@ class Configuration:
     label   what people read: the factors' values, or a point's name; folder: the same as a folder's name
     factors key → its value here, for every factor of the study
     recipe  resolved, with seed 0 and without this machine's device; its budget is not settled yet
+    given   the keys that the file sets in it
     """
 
     label: str
     folder: str
     factors: dict[str, Any]
     recipe: Recipe
+    given: frozenset[str] = frozenset()
 
     @property
     def data(self) -> str:
         """The data set's name, or the folder's path."""
-        tree = self.recipe.to_tree()["data"]
-        return str(tree.get("path", tree["name"]))
+        return _data(self.recipe.to_tree())
+
+
+def _data(tree: Mapping[str, Any]) -> str:
+    return str(tree["data"].get("path", tree["data"]["name"]))
 
 
 def configurations(study: Study, allow_code: bool | Collection[str] = False) -> list[Configuration]:
     """Every configuration, in the file's order. Equal recipes are one. RecipeError where one is wrong."""
     keys = [*study.factors, *study.paired]
-    short = shortened(keys)
     found: list[Configuration] = []
-    for label, given in _choices(study, short):
-        try:
-            recipe = recipes.resolve(_tree(study, given), allow_code)
-        except DuelError as error:
-            raise type(error)(f"configuration {label}: {error}") from error
-        if any(_same(recipe, other.recipe) for other in found):
-            continue
-        flat = recipes.flatten(recipe.to_tree())
-        factors = {key: _value(key, given, flat, recipe) for key in keys}
-        found.append(Configuration(label, folder_name(label), factors, recipe))
+    for label, given in _choices(study, shortened(keys)):
+        it = configuration(study, label, given, keys, allow_code)
+        if not any(_same(it.recipe, other.recipe) for other in found):
+            found.append(it)
     labels = [each.label for each in found]
     if len(set(labels)) < len(labels):
         raise RecipeError(f"two configurations have one name: {', '.join(labels)}; rename the points")
     if study.baseline is not None and study.baseline not in labels:
         raise RecipeError(f"baseline is {study.baseline!r}: {one_of(labels, study.baseline)}")
     return found
+
+
+def configuration(
+    study: Study,
+    label: str,
+    given: Mapping[str, Any],
+    keys: Collection[str],
+    allow_code: bool | Collection[str] = False,
+) -> Configuration:
+    """The configuration with these keys set; RecipeError, naming it, where that makes no recipe.
+
+    keys: what varies in the study, and becomes the columns of the table
+    """
+    try:
+        recipe = recipes.resolve(_tree(study, given), allow_code)
+    except DuelError as error:
+        raise type(error)(f"configuration {label}: {error}") from error
+    tree = recipe.to_tree()
+    factors = {key: given[key] if key in given else _value(key, tree) for key in keys}
+    return Configuration(label, folder_name(label), factors, recipe, frozenset({*study.set, *given}))
 
 
 def _choices(study: Study, short: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -103,14 +121,14 @@ def _defaults(study: Study) -> dict[str, Any]:
     return {"threads": 1, "checkpoint.keep": 1, **wanted}
 
 
-def with_budget(study: Study, recipe: Recipe, steps: int) -> Recipe:
-    """The recipe with its steps, and looks and pictures spread over them (unless the file sets those)."""
+def with_budget(study: Study, configuration: Configuration, steps: int) -> Recipe:
+    """Its recipe with these steps, and looks and pictures spread over them (unless the file sets those)."""
     spread = {"sample.every": max(1, -(-steps // _FRAMES)), "log.every": max(1, min(50, steps // 20))}
     if study.looks:
         spread["evaluate.every"] = max(1, steps // study.looks)
-    chosen = {key: value for key, value in spread.items() if key not in study.set}
+    chosen = {key: value for key, value in spread.items() if key not in configuration.given}
     # It was resolved before, with the permission that outside code needs.
-    return recipes.resolve(recipes.change(recipe.to_tree(), {**chosen, "steps": steps}), True)
+    return recipes.resolve(recipes.change(configuration.recipe.to_tree(), {**chosen, "steps": steps}), True)
 
 
 def steps_by_count(study: Study, recipe: Recipe) -> int | None:
@@ -124,15 +142,19 @@ def _same(one: Recipe, other: Recipe) -> bool:
     return replace(one, name="") == replace(other, name="")
 
 
-def _value(key: str, given: Mapping[str, Any], flat: Mapping[str, Any], recipe: Recipe) -> Any:
-    """A factor's value in a configuration that may have been given none."""
-    if key in given:
-        return given[key]
-    if key == "recipe":
-        return recipe.name
-    if key == "data":
-        return flat["data.name"]
-    return flat.get(key, flat.get(f"{key}.name"))
+def _value(key: str, tree: Mapping[str, Any]) -> Any:
+    """What a configuration that was given no value for a factor has there."""
+    if key in ("recipe", "data"):
+        return tree["name"] if key == "recipe" else _data(tree)
+    found: Any = tree
+    for part in key.split("."):
+        if isinstance(found, list):
+            found = next((each for each in found if each["name"] == part), None)
+        else:
+            found = found.get(part) if isinstance(found, dict) else None
+    if isinstance(found, list) and all(isinstance(each, dict) for each in found):
+        return ",".join(each["name"] for each in found) or "none"
+    return found.get("name", found) if isinstance(found, dict) else found
 
 
 # ---------------------------------------------------------------- labels

@@ -11,6 +11,7 @@ from duel.display import duration, many, printable
 
 if TYPE_CHECKING:
     from duel.study.campaign import Campaign
+    from duel.study.search import SearchCampaign, Values
 
 Event = Mapping[str, Any]
 
@@ -34,6 +35,28 @@ def plan_text(campaign: Campaign) -> str:
         f"{duration(campaign.seconds / workers)} with {many(workers, 'worker')}, and the evaluations"
     )
     return printable("\n".join(lines))
+
+
+def search_text(campaign: SearchCampaign) -> str:
+    """What is searched in, and how long it will take."""
+    study, width = campaign.study, max(map(len, campaign.space))
+    lines = [f"{study.name}: {study.title}" if study.title else study.name]
+    for name, values in campaign.space.items():
+        lines.append(f"  {name:<{width}}  {_range_text(values)}")
+    runs, seeds, workers = campaign.runs, len(study.seeds), campaign.workers
+    lines.append(
+        f"{many(runs // seeds, 'trial')} × {many(seeds, 'seed')} = {many(runs, 'run')} of "
+        f"{many(campaign.first.steps, 'step')}: about {duration(campaign.seconds)} of computing, "
+        f"{duration(campaign.seconds / workers)} with {many(workers, 'worker')}, and the evaluations"
+    )
+    return printable("\n".join(lines))
+
+
+def _range_text(values: Values) -> str:
+    if isinstance(values, dict):
+        return "; ".join(values)
+    evenly = ", evenly over the logarithm" if values.log else ""
+    return f"{values.low:g} to {values.high:g}{', integers' if values.integer else ''}{evenly}"
 
 
 class Json:
@@ -68,6 +91,8 @@ class People:
         if self._line:
             left = "" if event["left_s"] is None else f", {duration(event['left_s'])} left"
             said = f"{event['done']} of {event['runs']} runs, {event['share']:.1%}{left}"
+            if event.get("preparing"):
+                said = "preparing the metrics' feature space"
             print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
 
 
@@ -77,10 +102,27 @@ def _text(event: Event) -> str:
         todo = f"{event['left']} of {many(event['runs'], 'run')} to do"
         return f"{event['study']}: {todo}, {where}, in {event['folder']}"
     if event["event"] == "run":
-        value = "" if event["value"] is None else f", {event['metric']} {event['value']:.4g}"
-        error = f": {event['error']}" if "error" in event else ""
-        return printable(f"  {event['label']}, seed {event['seed']}: {event['state']}{value}{error}")
-    others = [f"{event[name]} {name}" for name in ("nonfinite", "failed") if event[name]]
+        return printable(f"  {event['label']}, seed {event['seed']}: {_outcome(event)}")
+    if event["event"] == "trial":
+        return printable(f"trial {event['number']}, {event['label']}: {_outcome(event)}")
+    others = [f"{event[name]} {name}" for name in ("nonfinite", "pruned", "failed") if event.get(name)]
     how = "stopped; the same command goes on from here" if event["reason"] == "interrupted" else "complete"
-    counts = ", ".join([f"{many(event['done'], 'run')} done", *others])
-    return f"{how}: {counts}, {duration(event['seconds'])}; table: {event['folder']}/table.csv"
+    what = "run" if "nonfinite" in event else "trial"
+    counts = ", ".join([f"{many(event['done'], what)} done", *others])
+    said = f"{how}: {counts}, {duration(event['seconds'])}; table: {event['folder']}/table.csv"
+    return said if "best" not in event else f"{said}\n{_best_text(event['best'])}"
+
+
+def _outcome(event: Event) -> str:
+    value = "" if event["value"] is None else f", {event['metric']} {event['value']:.4g}"
+    error = f": {event['error']}" if "error" in event else ""
+    return f"{event['state']}{value}{error}"
+
+
+def _best_text(best: Event) -> str:
+    test = best["test"]
+    return printable(
+        f"best: trial {best['number']}, {best['label']}: {best['metric']} {best['value']:.4g} on validation; "
+        f"on test {test['value']:.4g} [{test['low']:.4g}, {test['high']:.4g}] over "
+        f"{many(best['seeds'], 'seed')}; duel train {best['recipe']}"
+    )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Collection, Mapping
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,15 +16,18 @@ from typing import Any
 from duel import io
 from duel import recipe as recipes
 from duel.diagnose import estimate_correlation
+from duel.diagnoses._ranks import spearman
 from duel.errors import DuelError
 from duel.evaluate import Evaluator, run_source
 from duel.recipe import Recipe, Tree
-from duel.run import Run
-from duel.session import resolve, train
+from duel.run import Run, held
+from duel.session import Session, resolve, train
 
 Row = dict[str, Any]
 Measured = Mapping[str, Any]
 
+_LOOK = 0.2  # seconds between two looks for the file that says stop
+_SEEN = ("checkerboard", "oversmooth")  # findings that are rows of the table
 _COLLAPSED = {"mode-collapse", "partial-collapse", "class-collapse", "divergence", "non-finite"}
 
 
@@ -29,7 +36,8 @@ class Trial:
     """What a worker needs to know; plain values, so that it travels to another process or machine.
 
     shared  the columns of the table that are equal for all of its rows
-    tree    the recipe with seed and budget; run: its folder; row: the file to write at the end
+    tree    the recipe with seed and budget; cost: seconds that its steps take, as far as is known
+    run     its folder; row: the file to write at the end
     stop    where a file appears, the run saves and ends
     """
 
@@ -37,6 +45,7 @@ class Trial:
     seed: int
     shared: Row
     tree: Tree
+    cost: float
     run: Path
     row: Path
     stop: Path
@@ -49,12 +58,20 @@ def play(trial: Trial) -> str:
     Whatever goes wrong in it is its own result and nobody else's.
     """
     try:
-        return _play(trial)
+        # A cluster's worker may still play it for an earlier call that was killed.
+        while held(trial.run) and not trial.stop.exists():
+            time.sleep(_LOOK)
+        return "interrupted" if trial.stop.exists() else _play(trial)
     except (Exception, MemoryError) as error:
-        said = str(error) if isinstance(error, DuelError | OSError) else f"{type(error).__name__}: {error}"
-        row = {**trial.shared, "state": "failed", "checkpoint": "run", "metric": "", "value": None}
-        io.write_json(trial.row, {"rows": [row], "error": said})
+        known = isinstance(error, DuelError | OSError)
+        fail(trial, str(error) if known else f"{type(error).__name__}: {error}")
         return "failed"
+
+
+def fail(trial: Trial, said: str) -> None:
+    """Write down that the run failed, and why."""
+    row = {**trial.shared, "state": "failed", "checkpoint": "run", "metric": "", "value": None}
+    io.write_json(trial.row, {"rows": [row], "error": said})
 
 
 def prepare(trial: Trial) -> str:
@@ -66,10 +83,10 @@ def prepare(trial: Trial) -> str:
 
 
 def _play(trial: Trial) -> str:
-    with train(trial.tree, out=trial.run, allow_code=trial.allow_code, command="duel study") as session:
+    session = train(trial.tree, out=trial.run, allow_code=trial.allow_code, command="duel study")
+    with session, _stopped_by(trial.stop, session):
         for _ in session:
-            if trial.stop.exists():
-                session.stop()
+            pass
     run = Run(trial.run, True)
     state = run.state["state"]
     if state == "interrupted":
@@ -81,6 +98,25 @@ def _play(trial: Trial) -> str:
         rows = [{**shared, **row} for row in _measured(run, trial.allow_code)] + rows
     io.write_json(trial.row, {"rows": rows})
     return ended
+
+
+@contextmanager
+def _stopped_by(file: Path, session: Session) -> Iterator[None]:
+    """Stop the session soon after the file appears, however seldom it logs."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK):
+            if file.exists():
+                session.stop()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _measured(run: Run, allow_code: bool | Collection[str]) -> list[Row]:
@@ -110,23 +146,39 @@ def _rows(result: Measured) -> list[Row]:
         "samples": said["n_fake"],
         "features": said["features"]["name"],
     }
-    numbers = ("value", "low", "high", "better")
     return [
-        {"metric": name, **{key: entry[key] for key in numbers}, **shared}
+        {
+            "metric": name,
+            **{key: _finite(entry[key]) for key in ("value", "low", "high")},
+            "better": entry["better"],
+            **shared,
+        }
         for name, entry in result["metrics"].items()
     ]
 
 
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity; a metric that is none has no value."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _of_the_run(run: Run) -> list[Row]:
     """What is said of the whole run: does it hold, how much does it swing, what does diagnosis find?"""
-    findings = [finding for finding in run.findings() if finding["severity"] == "severe"]
-    collapsed = any(finding["name"] in _COLLAPSED for finding in findings)
+    findings = run.findings()
+    standing = {finding["name"] for finding in findings}
+    severe = [finding["name"] for finding in findings if finding["severity"] == "severe"]
+    collapsed = not _COLLAPSED.isdisjoint(severe)
+    decided = deciding(run)
+    looks, better = [event["value"] for event in decided], decided[0]["better"] if decided else "lower"
     values: dict[str, tuple[float | None, str]] = {
         "collapsed": (float(collapsed or run.state["state"] == "nonfinite"), "lower"),
-        "severe": (float(len(findings)), "lower"),
-        "fluctuation": (fluctuation(_looks(run)), "lower"),
+        "severe": (float(len(severe)), "lower"),
+        "fluctuation": (fluctuation(looks), "lower"),
         "estimate-correlation": (estimate_correlation(run), "higher"),
         "balance": (balance(list(run.events("step"))), "lower"),
+        "jumps": (jumps(looks, better), "lower"),
+        "loss-goes-with-accuracy": (_loss_with_accuracy(run), "higher"),
+        **{f"found-{name}": (float(name in standing), "lower") for name in _SEEN},
     }
     return [
         {"checkpoint": "run", "metric": name, "value": value, "better": better, "split": "validation"}
@@ -135,10 +187,18 @@ def _of_the_run(run: Run) -> list[Row]:
     ]
 
 
-def _looks(run: Run) -> list[float]:
-    """The deciding metric at each evaluation during training."""
+def deciding(run: Run) -> list[Row]:
+    """The events of the metric that decides, the first one: one for each evaluation on validation."""
     events = list(run.events("metric"))
-    return [event["value"] for event in events if event["name"] == events[0]["name"]]
+    return [event for event in events if event["name"] == events[0]["name"]]
+
+
+def best_look(run: Run) -> Row | None:
+    """The event of the best evaluation on validation, by the deciding metric; None without a number."""
+    seen = [event for event in deciding(run) if math.isfinite(event["value"])]
+    if not seen:
+        return None
+    return (min if seen[0]["better"] == "lower" else max)(seen, key=lambda event: event["value"])
 
 
 def fluctuation(looks: list[float]) -> float | None:
@@ -151,6 +211,31 @@ def fluctuation(looks: list[float]) -> float | None:
         return None
     changes = [abs(b - a) for a, b in pairwise(late)]
     return statistics.median(changes) / abs(statistics.median(late))
+
+
+def jumps(looks: list[float], better: str) -> float | None:
+    """Looks that are worse than both of their neighbours by half: a fall that recovers (Hoeckler 2021).
+
+    None with fewer than 3 looks.
+    """
+    if len(looks) < 3:
+        return None
+    bad = looks if better == "lower" else [-look for look in looks]
+    half = [0.5 * abs(look) for look in looks]
+    places = range(1, len(bad) - 1)
+    return float(sum(all(bad[n] > bad[m] + half[m] for m in (n - 1, n + 1)) for n in places))
+
+
+def _loss_with_accuracy(run: Run) -> float | None:
+    """Spearman's correlation of the second player's loss with the discriminator's certainty in the log.
+
+    None without an encoder, or for objectives whose logits are no probabilities.
+    """
+    if not run.recipe.game.encodes:
+        return None
+    steps = [event for event in run.events("step") if "d_real" in event]
+    sure = [event["d_real"] - event["d_fake_before"] for event in steps]
+    return spearman([event["loss_g"] for event in steps], sure) if len(steps) > 4 else None
 
 
 def balance(steps: list[Row]) -> float | None:
@@ -173,5 +258,8 @@ def _effort(run: Run) -> Row:
 
 
 def tree_of(recipe: Recipe, seed: int) -> Tree:
-    """A configuration's recipe with one of the seeds."""
-    return recipes.change(recipe.to_tree(), {"seed": seed})
+    """A configuration's recipe with one of the seeds; a folder of data by its whole path."""
+    tree = recipes.change(recipe.to_tree(), {"seed": seed})
+    if "path" in tree["data"]:  # a cluster's workers stand in other folders
+        tree["data"]["path"] = str(Path(tree["data"]["path"]).expanduser().absolute())
+    return tree
