@@ -936,3 +936,53 @@ def test_the_page_about_studies_shows_what_runs(tmp_path, command):
     assert "5 configurations × 3 seeds = 15 runs at equal steps" in said["duel study rates.toml --workers 2"]
     assert "8 trials × 3 seeds = 24 runs" in said["duel search rates.toml --trials 8"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["rates.toml"]
+
+
+# ---------------------------------------------------------------- what is said of a whole run
+
+
+@pytest.mark.parametrize(
+    ("looks", "better", "found"),
+    [
+        ([10, 30, 12, 11], "lower", 1.0),
+        ([10, 14, 12, 11], "lower", 0.0),  # not by half
+        ([10, 30, 29, 11], "lower", 0.0),  # does not recover at once
+        ([30, 12, 11], "lower", 0.0),  # the first look has one neighbour
+        ([8, 3, 8], "higher", 1.0),
+        ([8, 13, 8], "higher", 0.0),
+        ([8, 3], "higher", None),
+    ],
+)
+def test_a_jump_is_worse_than_both_neighbours_by_half(looks, better, found):
+    assert trial.jumps(looks, better) == found
+
+
+def test_findings_that_are_rows_and_the_loss_beside_the_accuracy(monkeypatch):
+    monkeypatch.setattr(trial, "estimate_correlation", lambda run: None)
+    steps = [
+        {
+            "event": "step",
+            "step": n,
+            "loss_g": float(n),
+            "d_real": 0.5 + n / 20,
+            "d_fake_before": 0.5 - n / 20,
+        }
+        for n in range(6)
+    ]
+    found = [{"name": "checkerboard", "severity": "warning"}]
+
+    class Made:
+        def __init__(self, name):
+            self.state = {"state": "done"}
+            self.recipe = recipes.resolve(recipes.change(recipes.read(name), {"steps": 1}))
+
+        def findings(self):
+            return found
+
+        def events(self, kind):
+            return iter(steps if kind == "step" else [])
+
+    rows = {row["metric"]: row["value"] for row in trial._of_the_run(Made("bigan-dense"))}
+    assert (rows["found-checkerboard"], rows["found-oversmooth"], rows["severe"]) == (1.0, 0.0, 0.0)
+    assert rows["loss-goes-with-accuracy"] == pytest.approx(1.0)
+    assert "loss-goes-with-accuracy" not in {row["metric"] for row in trial._of_the_run(Made("dcgan"))}
