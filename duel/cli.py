@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,25 @@ SplitOption = Annotated[
 
 def main() -> None:
     """The entry point: errors become one sentence on standard error and an exit status."""
+    if world().count == 1:
+        _main()
+        return
+    status: int | str | None = 1
+    try:
+        _main()
+        status = 0
+    except SystemExit as left:
+        status = left.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # At once: threads of torch.distributed that are still there as Python ends may abort the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 1)
+
+
+def _main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show "×" shows "?"

@@ -1,6 +1,7 @@
 """Played by each of two processes: some steps of several recipes; the first writes down the weights."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -25,3 +26,4 @@ def main(folder):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    os._exit(0)  # as the command line leaves, see duel/cli.py

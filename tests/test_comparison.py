@@ -353,7 +353,7 @@ def test_the_command_takes_a_study_and_a_baseline(tmp_path, capsys, monkeypatch)
         (["RUN", "--confidence", "95"], "confidence is 95.0"),
         (["RUN", "--checkpoint", "best"], "has no best checkpoint"),
         (["STUDY", "--metric", "fdc"], "there is no metric 'fdc'"),
-        (["STUDY", "--checkpoint", "best"], "there is no metric 'fcd' of the best checkpoint"),
+        (["STUDY", "--checkpoint", "best"], "no run has a number of the best checkpoint"),
         (["BEGUN"], "has no rows yet"),
     ],
 )
