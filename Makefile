@@ -29,7 +29,8 @@ test: .venv/.dev
 
 # The studio in a real browser, headless. Fetches Chromium where there is none, and axe where there is npm.
 e2e: .venv/.dev
-	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		command -v google-chrome >/dev/null || $(BIN)/playwright install chromium
 	@if command -v npm >/dev/null; then npm ci --prefix studio --silent --no-audit --no-fund; fi
 	DUEL_E2E=1 $(BIN)/pytest tests/e2e
 

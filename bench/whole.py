@@ -1,9 +1,9 @@
-"""What logging, samples, signals and checkpoints cost: a whole `duel.train` against a bare loop tuned by hand.
+"""What logging, samples, signals and checkpoints cost: a whole `duel.train` against a bare, tuned loop.
 
 Both train DCGAN on the same made images, the bare loop with nothing around its step but a random choice of
-images from memory. Taking turns, the seconds of `--steps` steps each; the run's own time from its first step to
-its end, with the defaults of a recipe (log every 10 steps, look every 100, grid every 200, checkpoint every 1,000
-and at the end). The ratio bare / whole is 1 if all of that costs nothing.
+images from memory. Taking turns, the seconds of `--steps` steps each; the run's own time from its first step
+to its end, with the defaults of a recipe (log every 10 steps, look every 100, grid every 200, checkpoint
+every 1,000 and at the end). The ratio bare / whole is 1 if all of that costs nothing.
 
     python bench/whole.py [--threads 2] [--pairs 5] [--steps 1000] [--side 32 --width 32]
 """
