@@ -269,7 +269,7 @@ def test_the_data_are_shown_with_bad_files_and_duplicates(watched):
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_serious(watched, name):
     if not AXE.is_file():
-        pytest.skip(f"{AXE} is not there: npm ci in studio/")
+        pytest.skip(f"{AXE} is not there: npm install in studio/")
     page = watched.open(PAGES[name])
     settle(page, name)
     # The policy of our pages lets nothing else in: axe comes through the debugger, as the test's own.
