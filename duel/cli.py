@@ -225,10 +225,14 @@ def train(
         raise InputError("--dry-run shows a recipe's own fields: leave out --from")
     if profile is not None and (dry_run or resume or from_run):
         raise InputError("--profile plays some steps of a recipe: leave out --dry-run, --resume and --from")
+    if profile is not None and str(profile).startswith("-"):
+        raise InputError(f"--profile needs the name of a file for the trace, and was given {str(profile)!r}")
     if (devices is not None or nodes > 1) and not dry_run:
         from duel.launch import launch, without_launching
 
-        sys.exit(launch(without_launching(sys.argv[1:]), devices or 1, nodes, rendezvous))
+        sys.exit(
+            launch(without_launching(sys.argv[1:]), 1 if devices is None else devices, nodes, rendezvous)
+        )
     with _before_the_first_step():
         from duel import recipe as recipes
         from duel import session as sessions
@@ -358,6 +362,8 @@ def bench(
     rows = cost.bench(names or (), {**given, **parsed}, allow_code or _typed_code(parsed, data))
     shown = {"format": 1, "recipes": [row.to_dict() for row in rows]}
     print(json.dumps(shown, indent=2) if as_json else cost.text(rows))
+    if all(row.refused for row in rows):
+        sys.exit(2)
 
 
 # ---------------------------------------------------------------- evaluate, use a run, list, data

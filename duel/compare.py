@@ -342,7 +342,8 @@ class Contest:
         """What the adjusted p-value says of a."""
         if self.result is None or self.p_adjusted is None:
             return "no pairs"
-        if self.p_adjusted > _level(self.confidence):
+        # Two pairs can agree by chance alone: their spread has one degree of freedom.
+        if len(self.pairs) < 3 or self.p_adjusted > _level(self.confidence):
             return "cannot tell"
         ahead = (self.result.mean_difference < 0) == (self.result.better == "lower")
         return "better" if ahead else "worse"

@@ -133,3 +133,10 @@ def test_what_is_timed_does_not_touch_the_global_stream():
     after = start(it, data).networks.generator.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert np.isfinite(next(iter(before.values())).numpy()).all()
+
+
+def test_an_option_is_no_file_for_a_trace_and_nothing_timed_is_no_success(capsys, monkeypatch):
+    status, _, err = command(capsys, monkeypatch, "train", "gan", "--profile", "--quiet")
+    assert (status, "name of a file" in err) == (2, True)
+    status, out, _ = command(capsys, monkeypatch, "bench", "nosuch", "--data", "digits")
+    assert (status, "there is no recipe 'nosuch'" in out) == (2, True)

@@ -986,3 +986,16 @@ def test_findings_that_are_rows_and_the_loss_beside_the_accuracy(monkeypatch):
     assert (rows["found-checkerboard"], rows["found-oversmooth"], rows["severe"]) == (1.0, 0.0, 0.0)
     assert rows["loss-goes-with-accuracy"] == pytest.approx(1.0)
     assert "loss-goes-with-accuracy" not in {row["metric"] for row in trial._of_the_run(Made("dcgan"))}
+
+
+@pytest.mark.parametrize("key", ["seed", "steps", "epochs"])
+@pytest.mark.parametrize("place", ["set", "factors", "paired", "points"])
+def test_seeds_and_steps_come_from_their_own_places(key, place):
+    given = {
+        "set": {"set": {key: 3}},
+        "factors": {"factors": {key: [3, 4]}},
+        "paired": {"paired": {key: [3, 4]}},
+        "points": {"points": [{"name": "a", "set": {key: 3}}]},
+    }[place]
+    with pytest.raises(RecipeError, match=f"{key} cannot be set or varied, it comes from"):
+        file.resolve({"name": "small", **small.tree(), **given})

@@ -96,7 +96,10 @@ class Reading:
     def metrics(self) -> list[str]:
         """Those measured on test, the deciding one first."""
         measured = [str(row["metric"]) for row in self.rows if row["checkpoint"] in ("last", "best")]
-        wanted = [name for name in self.study.metrics if name in measured]
+        # The file may say "frechet" where the rows say in which features: "frechet-random".
+        wanted = [
+            name for asked in self.study.metrics for name in measured if f"{name}-".startswith(f"{asked}-")
+        ]
         return list(dict.fromkeys([*wanted, *measured]))
 
     @property

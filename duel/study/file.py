@@ -15,6 +15,8 @@ from duel.streams import LARGEST_SEED
 
 Tree = dict[str, Any]
 
+_ELSEWHERE = {"seed": "seeds", "steps": "[budget]", "epochs": "[budget]"}
+
 
 @options
 class Budget:
@@ -162,6 +164,15 @@ class Study:
             yield f"samples is {self.samples}, allowed are integers from 2"
         if self.looks < 0:
             yield f"looks is {self.looks}, allowed are integers from 0"
+        given = {
+            **self.set,
+            **self.factors,
+            **self.paired,
+            **{k: v for p in self.points for k, v in p.set.items()},
+        }
+        for key, place in _ELSEWHERE.items():
+            if key in given:
+                raise ValueError(f"{key} cannot be set or varied, it comes from {place}")
         for key, values in {**self.factors, **self.paired}.items():
             if not values:
                 yield f"the factor {key} has no values: give at least one"
