@@ -116,13 +116,18 @@ def play(
         if now.step % recipe.sample.every == 0:
             yield look.at_samples(now)
             looked = now.step
-        if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
+        if _save_is_due(recipe, now.step):
             yield save(recipe, now, run)
             saved = now.step
     if looked != now.step:
         yield look.at_samples(now)
     if saved != now.step:
         yield save(recipe, now, run)
+
+
+def _save_is_due(recipe: Recipe, step: int) -> bool:
+    """At each checkpoint, and before each evaluation."""
+    return step % recipe.checkpoint.every == 0 or step % (recipe.evaluate.every or math.inf) == 0
 
 
 def follow(recipe: Recipe, now: Training, total: int, stopping: Callable[[], bool]) -> None:
@@ -136,7 +141,7 @@ def follow(recipe: Recipe, now: Training, total: int, stopping: Callable[[], boo
         now.step += 1
         if now.step % recipe.log.every == 0 or now.step == total:
             _refuse_nonfinite(engine, recipe, now, engine.read(numbers))
-        if now.step % recipe.checkpoint.every == 0 or now.step % (recipe.evaluate.every or math.inf) == 0:
+        if _save_is_due(recipe, now.step):
             _checked_contents(recipe, now)
             saved = now.step
     if saved != now.step:

@@ -6,7 +6,6 @@ The first one names the run folder once it is there; everything else they read f
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 
 from duel import ranks, run
 from duel.errors import DataError, NonFiniteError
@@ -46,8 +45,9 @@ class Follower:
             halvings = state.get("halvings", 0)
             now = resume(recipe.slower(halvings), data, found, self._world)
             try:
-                stopping = partial(self._world.any, False)
-                play_along(recipe.slower(halvings), now, state["steps"], stopping)
+                play_along(
+                    recipe.slower(halvings), now, state["steps"], lambda: self._world.any(self._stopping)
+                )
                 return
             except NonFiniteError:
                 if recipe.on_nonfinite != "rollback" or halvings >= recipe.max_rollbacks:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from ranks_cases import CASES, played
 
-from duel import recipe
+from duel import recipe, together
 from duel.errors import InputError, RecipeError
 from duel.launch import launch, without_launching
 from duel.ranks import ALONE, World
@@ -121,6 +122,25 @@ def assert_close(one, other):
     for group, parts in one.items():
         for name, value in parts.items():
             torch.testing.assert_close(other[group][name], value, rtol=1e-9, atol=1e-12)
+
+
+def test_an_interrupt_of_any_process_asks_for_the_end(tmp_path, monkeypatch):
+    """On a cluster the signal may reach one machine alone."""
+    asked = []
+    run = tmp_path / "run"
+    tiny.train(run, steps=2)
+
+    class Alone(World):
+        def told(self, text):
+            return str(run)
+
+    monkeypatch.setattr(together.ranks, "joined", Alone)
+    monkeypatch.setattr(together, "play_along", lambda recipe, now, total, stopping: asked.append(stopping))
+    follower = together.Follower()
+    follower.play()
+    assert not asked[0]()
+    follower.stop()
+    assert asked[0]()
 
 
 def test_a_run_of_two_machines_is_taken_up_by_one(tmp_path):
