@@ -67,6 +67,9 @@ Checkpoint = Annotated[str, typer.Option(help="last, best or a step.")]
 WeightsOption = Annotated[
     Literal["ema", "raw"], typer.Option(help="ema: the averaged ones where the run keeps them; or raw.")
 ]
+StudySize = Annotated[str | None, typer.Option(help="One of the file's sizes, such as gpu.")]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time; one for each core by default.")]
+EventLines = Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")]
 SplitOption = Annotated[
     Literal["train", "validation", "test"], typer.Option(help="Of the data: train, validation or test.")
 ]
@@ -212,7 +215,7 @@ def train(
         Path | None, typer.Option(metavar="TRACE.json", help="Say where a step's time goes, and stop.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    as_json: EventLines = False,
     allow_code: AllowCode = False,
     debug: Debug = False,
 ) -> None:
@@ -474,15 +477,15 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="Its folder; a study there is taken up. Default: runs/study-NAME")
     ] = None,
-    size: Annotated[str | None, typer.Option(help="One of the file's sizes, such as gpu.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; one for each core by default.")] = None,
+    size: StudySize = None,
+    workers: Workers = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers play the runs.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    as_json: EventLines = False,
     allow_code: AllowCode = False,
     debug: Debug = False,
 ) -> None:
@@ -507,13 +510,13 @@ def search(
     out: Annotated[
         Path | None, typer.Option(help="Its folder; a search there is taken up. Default: runs/search-NAME")
     ] = None,
-    size: Annotated[str | None, typer.Option(help="One of the file's sizes, such as gpu.")] = None,
+    size: StudySize = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to try, in place of the file's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; one for each core by default.")] = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what is searched in and its cost, and stop.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    as_json: EventLines = False,
     allow_code: AllowCode = False,
     debug: Debug = False,
 ) -> None:

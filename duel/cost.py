@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 from duel import catalog
@@ -13,7 +14,7 @@ from duel.datasets._base import Data
 from duel.errors import DuelError, RecipeError
 from duel.loop import engine_of
 from duel.recipe import Recipe
-from duel.session import check, resolve
+from duel.session import check, mean_in_first_steps, resolve, timed_step
 
 _TIMED = 5
 _SIDE = 1536  # of the matrices whose product is the machine's yardstick
@@ -21,16 +22,10 @@ _SIDE = 1536  # of the matrices whose product is the machine's yardstick
 
 def step_seconds(recipe: Recipe, data: Data) -> float:
     """Seconds of a mean step: the median of five, after a first one that is not counted."""
-    engine = engine_of(recipe)
-    now = engine.start(recipe, data)
-
-    def play() -> float:
-        began = time.perf_counter()
-        engine.read(engine.play_step(recipe, now))  # reading waits for the device
-        return time.perf_counter() - began
-
-    play()
-    return statistics.median(play() for _ in range(_TIMED)) * _mean_in_first_steps(recipe, data)
+    now = engine_of(recipe).start(recipe, data)
+    timed_step(recipe, now)
+    median = statistics.median(timed_step(recipe, now) for _ in range(_TIMED))
+    return median * mean_in_first_steps(recipe, data)
 
 
 def step_flops(recipe: Recipe, data: Data) -> float:
@@ -64,7 +59,7 @@ def step_flops(recipe: Recipe, data: Data) -> float:
     now = engine.start(recipe, data)
     with Count() as count:  # type: ignore[no-untyped-call]
         engine.play_step(recipe, now)
-    return float(count.total) * _mean_in_first_steps(recipe, data)
+    return float(count.total) * mean_in_first_steps(recipe, data)
 
 
 def steps_within(recipe: Recipe, budget: float, cost: Callable[[Recipe], float]) -> int:
@@ -88,18 +83,17 @@ def steps_within(recipe: Recipe, budget: float, cost: Callable[[Recipe], float])
     raise AssertionError("the last value holds for ever")
 
 
-def _mean_in_first_steps(recipe: Recipe, data: Data) -> float:
-    """What the mean step costs, in first steps: `n_critic` may follow a schedule."""
-    total = recipe.total_steps(len(data.splits["train"]))
-    return recipe.drawn(total) / (total * recipe.drawn(1))
-
-
 def peak_flops(recipe: Recipe) -> float:
     """This machine's rate of float32 matrix products, per second, with the recipe's device and threads."""
+    return _peak_flops(recipe.device, recipe.threads or 1)
+
+
+@cache
+def _peak_flops(device: str, threads: int) -> float:
     import torch
 
-    torch.set_num_threads(recipe.threads or 1)
-    a, b = (torch.randn(_SIDE, _SIDE, device=recipe.device) for _ in range(2))
+    torch.set_num_threads(threads)
+    a, b = (torch.randn(_SIDE, _SIDE, device=device) for _ in range(2))
 
     def play() -> float:
         began = time.perf_counter()
@@ -188,8 +182,7 @@ def text(rows: Sequence[Row]) -> str:
     ]
     whole = [line for line in (head, *cells) if len(line) == len(head)]
     widths = [max(len(line[place]) for line in whole) for place in range(len(head))]
-    width = max(len(line[0]) for line in cells)
-    widths[0] = max(widths[0], width)
+    widths[0] = max(len(line[0]) for line in (head, *cells))
     return "\n".join(
         "  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=False)).rstrip()
         for line in (head, *cells)

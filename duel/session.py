@@ -637,19 +637,25 @@ def estimate(recipe: Recipe, data: Data) -> dict[str, float]:
     What is built for it is thrown away; of several processes each plays its share. `memory_bytes` is the
     process's peak so far (on CUDA, the device's), `disk_bytes` that of the kept checkpoints.
     """
-    total = recipe.total_steps(len(data.splits["train"]))
+    mean = mean_in_first_steps(recipe, data)
     recipe = replace(recipe, batch_size=recipe.batch_size // world().count)
     now = engine_of(recipe).start(recipe, data)
-    _timed_step(recipe, now)
-    # n_critic may follow a schedule: what the first step costs, times the mean step's share of its updates
-    seconds = _timed_step(recipe, now) * recipe.drawn(total) / (total * recipe.drawn(1))
+    timed_step(recipe, now)
+    seconds = timed_step(recipe, now) * mean
     tensors, _ = engine_of(recipe).contents(recipe, now)
     one = sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
     disk = one * (recipe.checkpoint.keep + 1)  # one more while replacing
     return {"seconds": seconds, "memory_bytes": _peak_memory(recipe.device), "disk_bytes": disk}
 
 
-def _timed_step(recipe: Recipe, now: Training) -> float:
+def mean_in_first_steps(recipe: Recipe, data: Data) -> float:
+    """What the mean step costs, in first steps: `n_critic` may follow a schedule."""
+    total = recipe.total_steps(len(data.splits["train"]))
+    return recipe.drawn(total) / (total * recipe.drawn(1))
+
+
+def timed_step(recipe: Recipe, now: Training) -> float:
+    """Play one step; the seconds it took."""
     engine, began = engine_of(recipe), time.perf_counter()
     engine.read(engine.play_step(recipe, now))  # reading waits for the device
     return time.perf_counter() - began

@@ -1,12 +1,14 @@
 """The smallest studies that are still real ones, shared by the tests."""
 
+import os
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import tomli_w
+from PIL import Image
 
-from duel import table
+from duel import pictures, table
 from duel.study import study
 
 SET = {"network.width": 4, "latent.size": 5, "batch_size": 8, "sample.count": 4}
@@ -68,3 +70,11 @@ def csv_values(out):
     """The same from table.csv."""
     rows = table.from_csv((Path(out) / "table.csv").read_text())
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def in_this_process(monkeypatch, *modules):
+    """No worker processes (a second and a half each), and no curves, which take longer than the training."""
+    for module in modules:
+        monkeypatch.setattr(module, "executor", here)
+    monkeypatch.setattr(pictures, "curves", lambda events: Image.new("L", (9, 9)))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here

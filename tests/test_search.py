@@ -1,7 +1,6 @@
 """`duel search`: what is drawn, what it is worth, what is best, and that it goes on after a kill."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -11,9 +10,8 @@ import tomllib
 import pytest
 import small_studies as small
 import tiny
-from PIL import Image
 
-from duel import pictures, table
+from duel import table
 from duel.errors import InputError, RecipeError, RunError
 from duel.intervals import t_interval
 from duel.run import Run, held
@@ -32,10 +30,7 @@ SPACE = {
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    for module in (campaign, search):
-        monkeypatch.setattr(module, "executor", small.here)
-    monkeypatch.setattr(pictures, "curves", lambda events: Image.new("L", (9, 9)))
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
+    small.in_this_process(monkeypatch, campaign, search)
 
 
 @pytest.fixture

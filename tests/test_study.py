@@ -7,9 +7,8 @@ import signal
 import pytest
 import small_studies as small
 import tiny
-from PIL import Image
 
-from duel import cost, pictures, table
+from duel import cost, table
 from duel import recipe as recipes
 from duel.datasets.digits import Digits
 from duel.errors import DuelError, RecipeError, RunError
@@ -19,10 +18,7 @@ from duel.study import campaign, file, plan, show, study, trial
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """No worker processes (a second and a half each), and no curves, which take longer than the training."""
-    monkeypatch.setattr(campaign, "executor", small.here)
-    monkeypatch.setattr(pictures, "curves", lambda events: Image.new("L", (9, 9)))
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
+    small.in_this_process(monkeypatch, campaign)
 
 
 @pytest.fixture
