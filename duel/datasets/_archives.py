@@ -18,14 +18,18 @@ _MAX_UNPACKED = 1 << 31  # bytes; CIFAR-10 has 186 million, Oxford's flowers 350
 _MAX_HEADERS = 1 << 20  # bytes of what describes one member: its name, its attributes, its holes
 
 
-class _Bounded:
-    """A stream that goes no further than `_MAX_UNPACKED` bytes, and gives no more than `allowed` of them.
+class Bounded:
+    """A stream that goes no further than `most` bytes, and gives no more than `allowed` of them.
 
     It is what tarfile asks of a file. Raises DataError at either limit, before anything is read.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[bytes], most: int) -> None:
+        self._stream, self._most = stream, most
+        self.describe()
+
+    def describe(self) -> None:
+        """What is read next describes a member."""
         self.allowed = _MAX_HEADERS
 
     def tell(self) -> int:
@@ -36,15 +40,15 @@ class _Bounded:
         return self._stream.seek(position)
 
     def read(self, size: int) -> bytes:
-        self._check(self.tell() + size)
         if size > self.allowed:
             raise DataError(f"it describes a member with more than {_MAX_HEADERS:,} bytes")
+        self._check(self.tell() + size)
         self.allowed -= size
         return self._stream.read(size)
 
     def _check(self, position: int) -> None:
-        if position > _MAX_UNPACKED:
-            raise DataError(f"it holds more than {_MAX_UNPACKED:,} bytes")
+        if position > self._most:
+            raise DataError(f"it holds more than {self._most:,} bytes")
 
 
 def tar_files(path: Path, wanted: Callable[[str], bool], largest: int) -> Iterator[tuple[str, bytes]]:
@@ -56,14 +60,14 @@ def tar_files(path: Path, wanted: Callable[[str], bool], largest: int) -> Iterat
     """
     try:
         with path.open("rb") as file, _unpacked(file) as stream:
-            yield from _files(_Bounded(stream), wanted, largest)
+            yield from _files(Bounded(stream, _MAX_UNPACKED), wanted, largest)
     except MemoryError:
         raise
     except Exception as error:  # tarfile and the decompressors raise many kinds for damaged files
         raise DataError(f"{path} cannot be read ({one_line(error)}): remove it and get it again") from error
 
 
-def _files(stream: _Bounded, wanted: Callable[[str], bool], largest: int) -> Iterator[tuple[str, bytes]]:
+def _files(stream: Bounded, wanted: Callable[[str], bool], largest: int) -> Iterator[tuple[str, bytes]]:
     source: Any = stream
     # Not the stream mode "r|": it takes a cut archive for its end.
     with tarfile.open(fileobj=source, mode="r:") as tar:
@@ -76,7 +80,7 @@ def _files(stream: _Bounded, wanted: Callable[[str], bool], largest: int) -> Ite
                 assert content is not None  # it is for regular files
                 stream.allowed = member.size
                 yield member.name, content.read()
-            stream.allowed = _MAX_HEADERS
+            stream.describe()
 
 
 def _unpacked(file: IO[bytes]) -> Any:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from duel.datasets._archives import Bounded
 from duel.datasets._images import one_line
 from duel.datasets._streamed import MAX_FILE
 from duel.errors import DataError
 
 _MAX_MEMBERS = 1 << 20  # of one shard
 _MAX_UNPACKED = 1 << 36  # bytes of one shard
-_MAX_HEADERS = 1 << 20  # bytes of what describes one member
 _MAX_KEYS = 1000  # that are remembered, for an error's sentence
 _BLOCK = 512  # bytes that a tar counts in
 
@@ -29,31 +29,6 @@ class Survey:
     bad: tuple[tuple[str, str], ...]
 
 
-class _Headers:
-    """The stream as tarfile may see it while it only looks for members: every read is of a header.
-
-    Raises DataError before more than `_MAX_HEADERS` bytes are read for one, or beyond `_MAX_UNPACKED`.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.allowed = _MAX_HEADERS
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def seek(self, position: int) -> int:
-        if position > _MAX_UNPACKED:
-            raise DataError(f"it holds more than {_MAX_UNPACKED:,} bytes")
-        return self._stream.seek(position)
-
-    def read(self, size: int) -> bytes:
-        if size > self.allowed:
-            raise DataError(f"it describes a member with more than {_MAX_HEADERS:,} bytes")
-        self.allowed -= size
-        return self._stream.read(size)
-
-
 def survey(path: Path, images: tuple[str, ...], others: tuple[str, ...]) -> Survey:
     """Look at every member's header. DataError where the file is no tar, is cut, or exceeds the limits.
 
@@ -64,14 +39,14 @@ def survey(path: Path, images: tuple[str, ...], others: tuple[str, ...]) -> Surv
     """
     try:
         with path.open("rb") as file, _unpacked(file) as stream:
-            return _survey(path.name, _Headers(stream), images, others)
+            return _survey(path.name, Bounded(stream, _MAX_UNPACKED), images, others)
     except MemoryError:
         raise
     except Exception as error:  # tarfile and the decompressor raise many kinds for damaged files
         raise DataError(f"{path} is no readable tar ({one_line(error)}): get it again") from error
 
 
-def _survey(shard: str, stream: _Headers, images: tuple[str, ...], others: tuple[str, ...]) -> Survey:
+def _survey(shard: str, stream: Bounded, images: tuple[str, ...], others: tuple[str, ...]) -> Survey:
     keys: set[str] = set()
     left_out: set[str] = set()
     bad: list[tuple[str, str]] = []
@@ -103,7 +78,7 @@ def _survey(shard: str, stream: _Headers, images: tuple[str, ...], others: tuple
     return Survey(frozenset(keys), frozenset(left_out), tuple(bad))
 
 
-def _members(stream: _Headers) -> Iterator[tarfile.TarInfo]:
+def _members(stream: Bounded) -> Iterator[tarfile.TarInfo]:
     # Not the stream mode "r|": it takes a cut archive for its end.
     with tarfile.open(fileobj=cast(Any, stream), mode="r:") as tar:
         count = 0
@@ -113,7 +88,7 @@ def _members(stream: _Headers) -> Iterator[tarfile.TarInfo]:
             if count > _MAX_MEMBERS:
                 raise DataError(f"it holds more than {_MAX_MEMBERS:,} members")
             yield member
-            stream.allowed = _MAX_HEADERS
+            stream.describe()
         stream.allowed = _BLOCK
         stream.seek(tar.offset)
         if stream.read(_BLOCK) != bytes(_BLOCK):
