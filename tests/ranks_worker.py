@@ -26,4 +26,4 @@ def main(folder):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
-    os._exit(0)  # as the command line leaves, see duel/cli.py
+    os._exit(0)  # as the command line leaves, see duel/cli/entry.py
