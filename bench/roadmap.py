@@ -47,7 +47,9 @@ PAGE = ROOT / "docs" / "roadmap.md"
 
 LEVEL = 0.05
 EXPECTATIONS = ("better", "not worse", "same", "steadier", "above")
-WORDS = ("confirmed", "refuted", "not seen at this budget", "cannot tell", "no table yet", "waits")
+COMPUTED = ("confirmed", "refuted", "not seen at this budget", "cannot tell", "no table yet")
+BY_HAND = ("supported", "contradicted", "not seen at this budget")
+WORDS = tuple(dict.fromkeys((*COMPUTED[:2], *BY_HAND, *COMPUTED[3:], "waits")))
 NAMES = {"fcd": "FCD", "cs": "CS", "frechet": "Fréchet distance", "balance": "distance from ½"}
 SOURCES = {"A": "Bensi, Nocchi 2023", "B": "Hoeckler 2021", "C": "Casadei, Papa 2021", "D": "Fathollahi 2022"}
 
@@ -102,7 +104,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What another committed document says of it, and where."""
+    """What another committed document says of it, and where: set by hand, so with words of its own."""
 
     on: str
     verdict: str
@@ -111,8 +113,8 @@ class Evidence:
     about: str = ""
 
     def __post_init__(self) -> None:
-        if self.verdict not in WORDS:
-            raise InputError(f"claims.toml, evidence {self.on!r}: {self.verdict!r} is none of {WORDS}")
+        if self.verdict not in BY_HAND:
+            raise InputError(f"claims.toml, evidence {self.on!r}: {self.verdict!r} is none of {BY_HAND}")
 
 
 @dataclass(frozen=True)
@@ -636,6 +638,8 @@ _HOW = """- **confirmed**, **refuted**: the corrected p-value is at most 0.05 an
   what was seen is the truth. From 3 seeds that count is rough.
 - **not seen at this budget**: the numbers are against a claim that its source makes for far longer
   training. That refutes nothing.
+- **supported**, **contradicted**: what another trial of this project says, set by hand; the number of its
+  runs stands beside it. No test was computed.
 - **no table yet**: the command beside it makes one. **waits**: no table can answer it.
 - Runs are compared seed by seed, distances as ratios. Intervals are Student's, not corrected; p is
   corrected by Holm's procedure among all tests of one claim, or among all pairs of choices of one question,
@@ -656,8 +660,11 @@ def page(book: Book, tables: Tables) -> str:
     parts = [
         "# Roadmap",
         _INTRODUCTION,
-        f"**All of it at this budget**: {_budgets(there, tables)}.\n"
-        f"The sources trained for 25 to 200 epochs. Tables there are: {len(there)} of {len(tables.names)}.",
+        f"**At this budget** is what stands beside each number: narrow networks on two CPU cores, for some\n"
+        f"minutes. The sources trained for 25 to 200 epochs. Tables there are: {len(there)} of "
+        f"{len(tables.names)}.",
+        "## In short",
+        _in_short(judged),
         "## Where to start",
         *_decisions(book, tables),
         "## The claims",
@@ -669,20 +676,30 @@ def page(book: Book, tables: Tables) -> str:
         "## What waits",
         _waits(book, judged, tables),
         "## The numbers behind the claims",
-        *[_details(claim, judged[claim.id]) for claim in book.claims],
+        *[_details(claim, judged[claim.id], tables) for claim in book.claims],
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _budgets(names: Sequence[str], tables: Tables) -> str:
-    """What the runs of the tables had: "600 to 1,500 generator updates"."""
-    rows = [row for name in names for row in tables.rows(name)]
+def _updates(rows: Sequence[Row]) -> str:
+    """What the runs of a table had: "600 to 1,500 updates"; empty without one that was done."""
     steps = [row["steps"] for row in rows if row["state"] == "done" and row["steps"]]
     if not steps:
-        return "no study has a table yet"
+        return ""
     low, high = min(steps), max(steps)
-    amount = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return f"{amount} generator updates of narrow networks on two CPU cores"
+    return f"{low:,} updates" if low == high else f"{low:,} to {high:,} updates"
+
+
+def _in_short(judged: Mapping[str, Sequence[Judged]]) -> str:
+    """How many tests got which word, and all that were confirmed or refuted."""
+    computed = [(claim, each) for claim, of in judged.items() for each in of if each.study is not None]
+    counts = {word: sum(each.word == word for _, each in computed) for word in COMPUTED}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    lines = []
+    for word in COMPUTED[:2]:
+        found = [f"{_anchor(claim)} {each.of_what}" for claim, each in computed if each.word == word]
+        lines += [f"- **{word}**: {'; '.join(found)}"] if found else []
+    return f"Of {len(computed)} planned tests: {said}.\n\n" + "\n".join(lines)
 
 
 def _lines(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -696,7 +713,7 @@ def _decisions(book: Book, tables: Tables) -> list[str]:
     for question in book.questions:
         found = decide(question, tables)
         if found is not None:
-            studies = ", ".join(f"{name}{_partly(tables, name)}" for name in found.studies)
+            studies = ", ".join(_cited(tables, name) for name in found.studies)
             alike = "; ".join(found.alike) or "–"
             start = f"**{found.start}**"
             rows.append([found.ask, start, found.why, alike, found.collapsed, found.swing, studies])
@@ -711,9 +728,15 @@ def _decisions(book: Book, tables: Tables) -> list[str]:
 
 
 def _partly(tables: Tables, name: str) -> str:
-    """What to add to the name of a study that is not complete."""
+    """Of a study that is not complete: "2 of 3 seeds"; else nothing."""
     there, planned = tables.seeds(name)
-    return "" if there == planned else f" ({there} of {planned} seeds)"
+    return "" if there == planned else f"{there} of {planned} seeds"
+
+
+def _cited(tables: Tables, name: str) -> str:
+    """A study's name with its budget and what it lacks: "labels (1,500 updates, 2 of 3 seeds)"."""
+    said = [part for part in (_updates(tables.rows(name)), _partly(tables, name)) if part]
+    return f"{name} ({', '.join(said)})" if said else name
 
 
 def _claims(book: Book, judged: Mapping[str, Sequence[Judged]]) -> str:
@@ -763,7 +786,10 @@ def _waits(book: Book, judged: Mapping[str, Sequence[Judged]], tables: Tables) -
         if not tables.rows(name):
             lines.append(f"- {name}: no table yet: `duel study studies/{name}.toml`")
         elif _partly(tables, name):
-            lines.append(f"- {name}{_partly(tables, name)}: `duel study studies/{name}.toml`")
+            lines.append(f"- {name} ({_partly(tables, name)}): `duel study studies/{name}.toml`")
+    for question in book.questions:
+        if decide(question, tables) is None:
+            lines.append(f"- “{question.ask}” has no numbers yet: {', '.join(question.studies)}")
     bound = [claim for claim in book.claims if claim.budget_bound and claim.tests]
     unsure = [claim for claim in bound if any(each.word != "confirmed" for each in judged[claim.id])]
     if unsure:
@@ -774,10 +800,11 @@ def _waits(book: Book, judged: Mapping[str, Sequence[Judged]], tables: Tables) -
     return "\n".join(lines) or "Nothing."
 
 
-def _details(claim: Claim, judged: Sequence[Judged]) -> str:
+def _details(claim: Claim, judged: Sequence[Judged], tables: Tables) -> str:
     lines = [f"### {claim.id}", "", claim.claim, ""]
     for each in judged:
-        study = f" ([{each.study}](../studies/{each.study}.toml))" if each.study else ""
+        budget = f", {_updates(tables.rows(each.study))}" if each.study and tables.rows(each.study) else ""
+        study = f" ([{each.study}](../studies/{each.study}.toml){budget})" if each.study else ""
         lines.append(f"- {each.of_what}: **{each.word}**: {each.says}{study}")
     return "\n".join(lines)
 

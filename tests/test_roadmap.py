@@ -258,9 +258,9 @@ def test_mixed_results_are_said_as_such():
 
 
 def test_evidence_and_what_waits_stand_beside_the_tests(made):
-    entry = roadmap.Evidence("before", "refuted", "as was seen", "evidence/x.md#y")
+    entry = roadmap.Evidence("before", "contradicted", "as was seen", "evidence/x.md#y")
     found = roadmap.judge(claim(evidence=(entry,), waits="no column", command="`do`"), made())
-    assert [each.word for each in found] == ["refuted", "waits"]
+    assert [each.word for each in found] == ["contradicted", "waits"]
     assert "[evidence/x.md#y](evidence/x.md#y)" in found[0].says
 
 
@@ -336,10 +336,23 @@ def test_the_page_counts_collapses_by_architecture(made):
     assert "| [X1](#x1) | a claim | **confirmed** |" in text
 
 
+def test_the_page_begins_with_what_is_settled_and_says_what_is_not_asked(made):
+    tables = made(made=of("a", LOW) + of("b", HIGH), late=[])
+    tests = (a_test(), a_test(a="b", b="a", on="there"), a_test(study="late", on="later"))
+    open_question = replace(QUESTION, ask="who knows?", studies=("late",))
+    text = roadmap.page(roadmap.Book((claim(*tests),), (QUESTION, open_question)), tables)
+    short = text.partition("## In short")[2].partition("## Where")[0]
+    assert "Of 3 planned tests: 1 confirmed, 1 refuted, 1 no table yet." in short
+    assert "- **confirmed**: [X1](#x1) here\n- **refuted**: [X1](#x1) there" in short
+    assert "- “who knows?” has no numbers yet: late" in text
+    assert "- here: **confirmed**" in text
+    assert "([made](../studies/made.toml), 1,000 updates)" in text
+
+
 def test_partial_tables_say_how_many_seeds_there_are(made):
     tables = made(made=of("a", LOW[:2]) + of("b", HIGH[:2]), late=[])
     text = roadmap.page(roadmap.Book((claim(a_test()),), (QUESTION,)), tables)
-    assert "| made (2 of 3 seeds) |" in text
+    assert "| made (1,000 updates, 2 of 3 seeds) |" in text
     assert "- made (2 of 3 seeds): `duel study studies/made.toml`" in text
     assert "- late: no table yet: `duel study studies/late.toml`" in text
 
@@ -450,8 +463,8 @@ def test_evidence_leads_to_a_heading_that_is_there(book):
         ),
         (
             'claims = [{ id = "A1", claim = "", budget_bound = true, evidence = [{ on = "", '
-            'verdict = "true", says = "", link = "" }] }]',
-            "'true' is none of",
+            'verdict = "confirmed", says = "", link = "" }] }]',
+            "'confirmed' is none of",
         ),
     ],
 )
