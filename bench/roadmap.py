@@ -59,10 +59,10 @@ SOURCES = {"A": "Bensi, Nocchi 2023", "B": "Hoeckler 2021", "C": "Casadei, Papa 
 
 @dataclass(frozen=True)
 class Test:
-    """What one table must show; studies/claims.toml explains the fields."""
+    """What one table must show, or several together; studies/claims.toml explains the fields."""
 
     on: str
-    study: str
+    study: str | tuple[str, ...]
     metric: str
     a: str | tuple[str, ...]
     expect: str
@@ -81,12 +81,18 @@ class Test:
             == (self.expect in ("same", "not worse")),
             "level goes with above": (self.level is not None) == (self.expect == "above"),
             "b goes with all but above": (self.b is not None) == (self.expect != "above"),
+            "several studies go with better, not worse and same": isinstance(self.study, str) or not several,
             "a and b are lists for steadier and above only": all(
                 isinstance(side, tuple) == several for side in sides
             ),
         }
         if broken := [rule for rule, kept in rules.items() if not kept]:
             raise InputError(f"claims.toml, test {self.on!r} of {self.study}: {broken[0]}")
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Every study whose runs it takes."""
+        return (self.study,) if isinstance(self.study, str) else self.study
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -238,7 +244,7 @@ class Gains:
 
     ratio    the numbers are logarithms of ratios
     lower    whether less is better
-    means    of a's values and of b's, over the pairs
+    means    of a's values and of b's, over the pairs; None over several studies
     missing  sentences on runs without a value
     budget   what was not equal, in words; empty where updates and images were
     """
@@ -246,7 +252,7 @@ class Gains:
     values: tuple[float, ...]
     ratio: bool
     lower: bool
-    means: tuple[float, float]
+    means: tuple[float, float] | None
     missing: tuple[str, ...] = ()
     budget: str = ""
 
@@ -275,6 +281,18 @@ def gains(test: Test, rows: Sequence[Row], planned: str | None = None) -> Gains:
     ratio = lower and min((min(pair) for pair in pairs), default=0) > 0
     found = tuple(_gain(a, b, lower, ratio) for a, b in pairs)
     return Gains(found, ratio, lower, _means(pairs), missing, _budget(own, test, planned))
+
+
+def together(parts: Mapping[str, Gains]) -> Gains:
+    """The pairs of several studies as those of one. InputError where some are ratios and some are not."""
+    first, *_ = parts.values()
+    if len({(part.ratio, part.lower) for part in parts.values()}) > 1:
+        raise InputError(f"{', '.join(parts)}: some have a value of 0, so no ratio: they do not go together")
+    values = tuple(value for part in parts.values() for value in part.values)
+    missing = tuple(f"{name}: {said}" for name, part in parts.items() for said in part.missing)
+    budget = "; ".join(f"{name}: {part.budget}" for name, part in parts.items() if part.budget)
+    # Means of values on different scales would say nothing.
+    return Gains(values, first.ratio, first.lower, None, missing, budget)
 
 
 def _keyed(a: Mapping[table.Pair, float], b: Mapping[table.Pair, float]) -> list[dict[Any, float]]:
@@ -321,13 +339,16 @@ def _budget(rows: Sequence[Row], test: Test, planned: str | None) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """A test or a piece of evidence with its verdict, one of WORDS, and the numbers in words."""
+    """A test or a piece of evidence with its verdict, one of WORDS, and the numbers in words.
+
+    studies  whose tables it rests on; none for evidence
+    """
 
     about: str
     on: str
     word: str
     says: str
-    study: str | None = None
+    studies: tuple[str, ...] = ()
 
     @property
     def of_what(self) -> str:
@@ -365,10 +386,11 @@ def judge(claim: Claim, tables: Tables) -> list[Judged]:
         word = "cannot tell" if p[test] > LEVEL else "confirmed" if true else "refuted"
         if word == "refuted" and claim.budget_bound:
             word = "not seen at this budget"
-        says = [_numbers(test, each, p[test], len(found), len(tables.study(test.study).seeds))]
+        planned = sum(len(tables.study(name).seeds) for name in test.studies)
+        says = [_numbers(test, each, p[test], len(found), planned)]
         says += [_seeds(values, len(found))] if word == "cannot tell" else []
         says += [part for part in (each.budget, *each.missing) if part]
-        judged.append(Judged(test.about, test.on, word, "; ".join(says), test.study))
+        judged.append(Judged(test.about, test.on, word, "; ".join(says), test.studies))
     for entry in claim.evidence:
         cited = f"{entry.says} ([{entry.link}]({entry.link}))"
         judged.append(Judged(entry.about, entry.on, entry.verdict, cited))
@@ -388,38 +410,39 @@ def _corrected(values: Mapping[Any, Sequence[float]], family: int) -> dict[Any, 
 
 def _measured(test: Test, tables: Tables) -> Gains | Judged:
     """The gains of a test; its verdict where there are fewer than two."""
-    rows = tables.rows(test.study)
-    if not set(test.labels) <= set(table.configurations(rows)):
-        command = f"`duel study studies/{test.study}.toml`"
-        return Judged(test.about, test.on, "no table yet", command, test.study)
+    rows = {name: tables.rows(name) for name in test.studies}
+    lacking = [name for name, of in rows.items() if not set(test.labels) <= set(table.configurations(of))]
+    if lacking:
+        commands = ", ".join(f"`duel study studies/{name}.toml`" for name in lacking)
+        return Judged(test.about, test.on, "no table yet", commands, test.studies)
     try:
-        found = gains(test, rows, tables.study(test.study).budget.kind)
+        parts = {name: gains(test, of, tables.study(name).budget.kind) for name, of in rows.items()}
+        found = together(parts) if len(parts) > 1 else parts[test.studies[0]]
     except DuelError as error:
-        return Judged(test.about, test.on, "cannot tell", str(error), test.study)
+        return Judged(test.about, test.on, "cannot tell", str(error), test.studies)
     if len(found.values) > 1:
         return found
     count = "one pair of runs has" if found.values else "no pair of runs has"
     says = "; ".join([f"{count} a value: 2 are needed, 3 to say how many would do", *found.missing])
-    return Judged(test.about, test.on, "cannot tell", says, test.study)
+    return Judged(test.about, test.on, "cannot tell", says, test.studies)
 
 
 def _numbers(test: Test, found: Gains, p: float, family: int, planned: int) -> str:
     """Effect, interval, p and seeds: "FCD 0.58 times as large (0.50 to 0.66), …; p = 0.003, 3 seeds"."""
     mean, low, high = t_interval(found.values, 1 - LEVEL)
-    name, (a, b) = named(test.metric), (number(each) for each in found.means)
+    name = f"spread of log {named(test.metric)}" if test.expect == "steadier" else named(test.metric)
     if test.level is not None:
         ends = [number(value + test.level) for value in (mean, low, high)]
-        effect = f"mean {name} {ends[0]} ({ends[1]} to {ends[2]}), claimed above {b}"
-    elif found.ratio:
-        what = f"spread of log {name}" if test.expect == "steadier" else name
-        effect = f"{what} {a} against {b}, {_effect(mean, low, high, True, found.lower)}"
+        effect = f"mean {name} {ends[0]} ({ends[1]} to {ends[2]}), claimed above {number(test.level)}"
     else:
-        effect = f"{name} {a} against {b}, {_effect(mean, low, high, False, found.lower)}"
+        both = "" if found.means is None else f" {' against '.join(map(number, found.means))},"
+        effect = f"{name}{both} {_effect(mean, low, high, found.ratio, found.lower)}"
     margin = {"same": ", claimed within {} either way", "not worse": ", claimed worse by less than {}"}
     amount = f"{test.within or 0:.0%}" if found.ratio else number(test.within or 0)
-    seeds = f"{len(found.values)} seeds"
+    unit = "seeds" if len(test.studies) == 1 else "pairs"
+    seeds = f"{len(found.values)} {unit}"
     if len(found.values) < planned:
-        seeds = f"{len(found.values)} of {planned} seeds"
+        seeds = f"{len(found.values)} of {planned} {unit}"
     corrected = f" (of {family} tests)" if family > 1 else ""
     return f"{effect}{margin.get(test.expect, '').format(amount)}; p {p_text(p)}{corrected}, {seeds}"
 
@@ -692,7 +715,7 @@ def _updates(rows: Sequence[Row]) -> str:
 
 def _in_short(judged: Mapping[str, Sequence[Judged]]) -> str:
     """How many tests got which word, and all that were confirmed or refuted."""
-    computed = [(claim, each) for claim, of in judged.items() for each in of if each.study is not None]
+    computed = [(claim, each) for claim, of in judged.items() for each in of if each.studies]
     counts = {word: sum(each.word == word for _, each in computed) for word in COMPUTED}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     lines = []
@@ -793,7 +816,7 @@ def _waits(book: Book, judged: Mapping[str, Sequence[Judged]], tables: Tables) -
     bound = [claim for claim in book.claims if claim.budget_bound and claim.tests]
     unsure = [claim for claim in bound if any(each.word != "confirmed" for each in judged[claim.id])]
     if unsure:
-        names = ", ".join(sorted({test.study for claim in unsure for test in claim.tests}))
+        names = ", ".join(sorted({name for claim in unsure for test in claim.tests for name in test.studies}))
         ids = ", ".join(_anchor(claim.id) for claim in unsure)
         command = "`duel study studies/NAME.toml --size gpu`"
         lines.append(f"- {ids}: longer training, on a bigger machine: {command} for {names}")
@@ -803,10 +826,15 @@ def _waits(book: Book, judged: Mapping[str, Sequence[Judged]], tables: Tables) -
 def _details(claim: Claim, judged: Sequence[Judged], tables: Tables) -> str:
     lines = [f"### {claim.id}", "", claim.claim, ""]
     for each in judged:
-        budget = f", {_updates(tables.rows(each.study))}" if each.study and tables.rows(each.study) else ""
-        study = f" ([{each.study}](../studies/{each.study}.toml){budget})" if each.study else ""
+        cited = [_linked(name, tables) for name in each.studies]
+        study = f" ({'; '.join(cited)})" if cited else ""
         lines.append(f"- {each.of_what}: **{each.word}**: {each.says}{study}")
     return "\n".join(lines)
+
+
+def _linked(name: str, tables: Tables) -> str:
+    budget = _updates(tables.rows(name))
+    return f"[{name}](../studies/{name}.toml)" + (f", {budget}" if budget else "")
 
 
 def main() -> None:

@@ -201,6 +201,21 @@ def test_across_data_sets_pairs_go_by_seed(made):
     assert word(made(made=rows), a_test(metric="recall")) == "confirmed"
 
 
+def test_the_pairs_of_several_studies_are_judged_together(made):
+    some = {"one": of("a", [10.0, 11.0, 12.0]) + of("b", [14.0, 11.5, 12.5])}
+    more = {"two": of("a", [100.0, 110.0, 120.0]) + of("b", [140.0, 115.0, 150.0])}
+    both = a_test(study=("one", "two"))
+    (alone,) = roadmap.judge(claim(a_test(study="one")), made(**some))
+    (found,) = roadmap.judge(claim(both), made(**some, **more))
+    assert (alone.word, found.word) == ("cannot tell", "confirmed")
+    assert found.says.startswith("FCD 0.843 times as large (")
+    assert found.says.endswith("6 pairs")
+    (waiting,) = roadmap.judge(claim(both), made(**some, two=[]))
+    assert (waiting.word, waiting.says) == ("no table yet", "`duel study studies/two.toml`")
+    with pytest.raises(DuelError, match="several studies go with"):
+        a_test(expect="above", level=0.0, b=None, a=("a",), study=("one", "two"))
+
+
 def test_p_is_corrected_for_all_tests_of_the_claim_also_for_those_without_a_table(made):
     a, b = [10.0, 11.0, 10.4], [13.1, 16.0, 14.9]  # p = 0.016 alone
     tables = made(made=of("a", a) + of("b", b))
@@ -363,7 +378,7 @@ def test_when_every_study_has_a_table_every_question_has_a_line(book, tmp_path, 
     monkeypatch.chdir(tmp_path)
     rng = np.random.Generator(np.random.PCG64(3))
     used = [test for each in book.claims for test in each.tests]
-    asked = {(test.study, test.metric, test.checkpoint) for test in used}
+    asked = {(name, test.metric, test.checkpoint) for test in used for name in test.studies}
     asked |= {(name, each.metric, "last") for each in book.questions for name in each.studies}
     for name in roadmap.Tables().names:
         study = read(roadmap.STUDIES / f"{name}.toml")
@@ -416,7 +431,7 @@ def test_every_claim_of_the_sources_is_there_once(book):
 
 def test_studies_and_claims_name_each_other(book):
     for name in roadmap.Tables().names:
-        named = {each.id for each in book.claims if any(test.study == name for test in each.tests)}
+        named = {each.id for each in book.claims if any(name in test.studies for test in each.tests)}
         assert set(read(roadmap.STUDIES / f"{name}.toml").claims) == named, name
 
 
@@ -427,8 +442,9 @@ def test_every_configuration_and_metric_that_is_named_is_in_its_study(book, tmp_
     studies = {name: read(roadmap.STUDIES / f"{name}.toml") for name in roadmap.Tables().names}
     labels = {name: {each.label for each in configurations(study)} for name, study in studies.items()}
     for test in (test for each in book.claims for test in each.tests):
-        assert set(test.labels) <= labels[test.study], (test.study, test.on)
-        assert test.checkpoint == "run" or test.metric.partition("-")[0] in studies[test.study].metrics, test
+        for name in test.studies:
+            assert set(test.labels) <= labels[name], (name, test.on)
+            assert test.checkpoint == "run" or test.metric.partition("-")[0] in studies[name].metrics, test
     for question in book.questions:
         there = set.union(*(labels[name] for name in question.studies))
         for choice, named in question.choices.items():
