@@ -9,6 +9,7 @@ metrics.jsonl     every evaluation's result with its provenance
 findings.json     what went wrong, with evidence and advice
 samples/          real.png, one grid per look at fixed noise: 00000200.png
 checkpoints/      one folder per step (`duel.checkpoint`)
+human.jsonl       people's blind tests of its samples, one JSON object a test (`duel.studio.human`)
 film.png curves.png   the training at a glance, written at its end
 .lock             held, and filled with its name, by the process that trains
 """
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 Weights = Literal["ema", "raw"]
 
+HUMAN_FILE = "human.jsonl"
 _AT_ONCE = 256  # samples per batch when many are drawn
 
 

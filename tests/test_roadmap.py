@@ -206,12 +206,12 @@ def test_the_pairs_of_several_studies_are_judged_together(made):
     more = {"two": of("a", [100.0, 110.0, 120.0]) + of("b", [140.0, 115.0, 150.0])}
     both = a_test(study=("one", "two"))
     (alone,) = roadmap.judge(claim(a_test(study="one")), made(**some))
+    (waiting,) = roadmap.judge(claim(both), made(**some, two=[]))
+    assert (waiting.word, waiting.says) == ("no table yet", "`duel study studies/two.toml`")
     (found,) = roadmap.judge(claim(both), made(**some, **more))
     assert (alone.word, found.word) == ("cannot tell", "confirmed")
     assert found.says.startswith("FCD 0.843 times as large (")
     assert found.says.endswith("6 pairs")
-    (waiting,) = roadmap.judge(claim(both), made(**some, two=[]))
-    assert (waiting.word, waiting.says) == ("no table yet", "`duel study studies/two.toml`")
     with pytest.raises(DuelError, match="several studies go with"):
         a_test(expect="above", level=0.0, b=None, a=("a",), study=("one", "two"))
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from duel import io, streams
 from duel.errors import InputError, RunError
 from duel.intervals import incomplete_beta, t_interval
+from duel.run import HUMAN_FILE
 from duel.studio.origin import own_data
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from duel.run import Run
 
-FILE = "human.jsonl"  # in the run's folder, a line for each test that was taken to its end
 FEWEST, MOST = 4, 200  # images of a test
 _NAME = 60
 
@@ -118,12 +118,12 @@ def result(settings: Settings, answers: Sequence[bool], seconds: Sequence[float]
 
 def record(run: Run, line: Mapping[str, Any]) -> None:
     """Append a test's result to the run's folder."""
-    io.append_line(run.path / FILE, dict(line))
+    io.append_line(run.path / HUMAN_FILE, dict(line))
 
 
 def judgements(folder: Path) -> list[dict[str, Any]]:
     """The tests that were taken of a run, in order; what is no result is left out."""
-    return [line for line in io.read_lines(folder / FILE) if _is_result(line)]
+    return [line for line in io.read_lines(folder / HUMAN_FILE) if _is_result(line)]
 
 
 def _is_result(line: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from duel import checkpoint, io, recipe, table
 from duel.diagnose import advice
 from duel.errors import DuelError
-from duel.run import Run, held, is_run
+from duel.run import HUMAN_FILE, Run, held, is_run
 from duel.studio import human, paths, tail
 
 Card = dict[str, Any]
@@ -73,7 +73,7 @@ def _mark(path: Path) -> tuple[int, ...]:
     return tuple(
         _time(path / name)
         for name in ("run.json", "provenance.json", "recipe.toml", "metrics.jsonl", "findings.json",
-                     "samples", human.FILE)
+                     "samples", HUMAN_FILE)
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from conftest_studio import client_of
 
 import duel
 from duel.errors import InputError, RunError
+from duel.run import HUMAN_FILE
 from duel.studio import human
 from duel.studio.human import Settings
 
@@ -92,7 +93,7 @@ def test_damaged_lines_are_no_results(tmp_path):
         json.dumps({**line(), "right": 99}),
         json.dumps({**line(), "n": 0}),
     ]
-    (tmp_path / human.FILE).write_text("\n".join(lines))
+    (tmp_path / HUMAN_FILE).write_text("\n".join(lines))
     assert human.judgements(tmp_path) == [line()]
 
 
