@@ -460,6 +460,8 @@ def _effect(mean: float, low: float, high: float, ratio: bool, lower: bool) -> s
 
 def _seeds(shifted: Sequence[float], family: int) -> str:
     """How many seeds would tell, if what is seen is the truth."""
+    if not any(shifted):
+        return "no pair differs"
     if len(shifted) < 3:
         return "3 seeds are needed to say how many would do"
     effect = effect_size(shifted)

@@ -216,6 +216,14 @@ def test_the_pairs_of_several_studies_are_judged_together(made):
         a_test(expect="above", level=0.0, b=None, a=("a",), study=("one", "two"))
 
 
+def test_where_no_pair_differs_no_number_of_seeds_is_promised(made):
+    never = of("a", [0.0] * 5, "collapsed") + of("b", [0.0] * 5, "collapsed")
+    test = a_test(metric="collapsed", checkpoint="run")
+    (found,) = roadmap.judge(claim(test), made(seeds=5, made=never))
+    assert found.word == "cannot tell"
+    assert found.says.endswith("; no pair differs")
+
+
 def test_p_is_corrected_for_all_tests_of_the_claim_also_for_those_without_a_table(made):
     a, b = [10.0, 11.0, 10.4], [13.1, 16.0, 14.9]  # p = 0.016 alone
     tables = made(made=of("a", a) + of("b", b))
