@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from duel import table
-from duel.errors import InputError, MetricError, one_of
+from duel.errors import InputError, MetricError, listed, one_of
 from duel.intervals import bootstrap_interval as bootstrap_interval  # belongs to what is compared with
 from duel.intervals import check_confidence, deviation, t_cdf, t_interval, t_quantile
 from duel.table import Pair, Row
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 Better = table.Better
 Verdict = Literal["a", "b", "cannot tell", "equivalent"]
+Outcome = Literal[
+    "better", "worse", "cannot tell", "no pairs", "diverged", "other diverged", "both diverged"
+]  # fmt: skip
 
 _EXACT = 36  # pairs up to which all patterns of signs are counted: two halves of 2¹⁸ sums
 _DRAWN = 100_000  # patterns drawn beyond that
 _MOST_PAIRS = 100_000
 _POWER = 0.8
 _BOOTSTRAP_FROM = 8  # pairs; below, it contains the truth too seldom: docs/comparison.md has the figures
-_SAME_COST = 0.1  # seconds of two runs on one machine vary by about as much
+_SAME_TIME = 0.1  # seconds of two runs on one machine vary by about as much
+_ROUGH_BELOW = 8  # pairs; from fewer an effect size is known to little more than its order of magnitude
 
 
 @dataclass(frozen=True)
@@ -298,7 +302,8 @@ class Summary:
     """The runs of one configuration: how many have a value, their mean and its t interval.
 
     None where there is no such number: no value, one value (no interval), several data sets (no mean: their
-    values have different scales). lost: why some runs have no value, in a few words.
+    values have different scales). lost: why some runs have no value, in a few words. runs, diverged: how
+    many there are, and how many of them diverged.
     """
 
     configuration: str
@@ -307,6 +312,8 @@ class Summary:
     low: float | None
     high: float | None
     lost: str | None
+    runs: int
+    diverged: int
 
 
 @dataclass(frozen=True)
@@ -321,6 +328,7 @@ class Contest:
     differences    a − b of each pair, or log a − log b
     budget         what both had equal, in a few words, or that nothing was
     missing        sentences: why runs have no value or no partner
+    diverged       which of the two have no value at all, and runs that diverged: that counts against them
     """
 
     metric: str
@@ -336,10 +344,14 @@ class Contest:
     confidence: float
     budget: str
     missing: tuple[str, ...]
+    diverged: tuple[str, ...]
 
     @property
-    def verdict(self) -> Literal["better", "worse", "cannot tell", "no pairs"]:
-        """What the adjusted p-value says of a."""
+    def verdict(self) -> Outcome:
+        """What the adjusted p-value says of a; or who has nothing to compare, since its runs diverged."""
+        if self.diverged:
+            alone: Outcome = "diverged" if self.diverged == (self.a,) else "other diverged"
+            return "both diverged" if len(self.diverged) == 2 else alone
         if self.result is None or self.p_adjusted is None:
             return "no pairs"
         # Two pairs can agree by chance alone: their spread has one degree of freedom.
@@ -373,11 +385,24 @@ class Contest:
             return None
         return pairs_needed(self.result.effect_size, 1 - _level(self.confidence) / self.family)
 
+    @property
+    def rough(self) -> bool:
+        """Whether `pairs_needed` is a guess, since it rests on fewer than 8 pairs."""
+        return self.pairs_needed() is not None and len(self.pairs) < _ROUGH_BELOW
+
     def sentence(self) -> str:
         """The result in plain words, what was equal, and which runs are not in it."""
         return ". ".join([self._result(), *self.missing])
 
     def _result(self) -> str:
+        if len(self.diverged) == 2:
+            return f"neither {self.a} nor {self.b} has a value of {self.metric}, which counts against both"
+        if self.diverged:
+            (lost,) = self.diverged
+            other = self.b if lost == self.a else self.a
+            return (
+                f"{lost} has no value of {self.metric} to compare with {other}, which counts against {lost}"
+            )
         if self.result is None:
             count = "no pair" if not self.pairs else "one pair"
             return f"{self.a} and {self.b} have {count} of runs with the same seed and data: 2 are needed"
@@ -425,7 +450,8 @@ class Contest:
         needed = self.pairs_needed()
         count = f"more than {_MOST_PAIRS:,}" if needed is None else f"about {needed:,}"
         alone = self.p_value <= _level(self.confidence)
-        return f"{count} needed{', since it is one of many comparisons' if alone else ''}"
+        why = ", since it is one of many comparisons" if alone else ""
+        return f"{count} needed{why}{f', a rough guess from {self.result.n} pairs' if self.rough else ''}"
 
 
 @dataclass(frozen=True)
@@ -451,6 +477,7 @@ class Contests:
         for entry, contest in zip(found["contests"], self.contests, strict=True):
             entry |= {"verdict": contest.verdict, "interval": contest.interval}
             entry |= {"bootstrap": contest.bootstrap(), "pairs_needed": contest.pairs_needed()}
+            entry |= {"pairs_needed_rough": contest.rough}
             entry |= {"sentence": contest.sentence()}
         return found
 
@@ -552,9 +579,16 @@ def _contest(
     alone = [_partnerless(label, runs[label], runs[other]) for label, other in ((a, b), (b, a))]
     missing = tuple(sentence for sentence in (*lost, *alone) if sentence)
     budget = _budget(a, b, [(runs[a][pair], runs[b][pair]) for pair in pairs], planned)
+    sides = ((a, of_a), (b, of_b))
+    gone = tuple(label for label, values in sides if not values and _diverged(runs[label]))
     return Contest(
-        metric, a, b, pairs, result, ratio, p_value, None, 1, differences, confidence, budget, missing
+        metric, a, b, pairs, result, ratio, p_value, None, 1, differences, confidence, budget, missing, gone
     )
+
+
+def _diverged(runs: Mapping[Pair, Row]) -> int:
+    """How many of these runs diverged."""
+    return sum(row["state"] == "nonfinite" for row in runs.values())
 
 
 def lost_runs(label: str, runs: Mapping[Pair, Mapping[str, Any]], values: Mapping[Pair, float]) -> str | None:
@@ -576,23 +610,25 @@ def _partnerless(label: str, runs: Mapping[Pair, Row], others: Mapping[Pair, Row
 def _summary(
     label: str, values: Mapping[Pair, float], runs: Mapping[Pair, Row], confidence: float
 ) -> Summary:
-    listed, lost = list(values.values()), lost_runs(label, runs, values)
-    if not listed or len({data for data, _ in runs}) > 1:
-        return Summary(label, len(listed), None, None, None, lost)
-    if len(listed) == 1:
-        return Summary(label, 1, listed[0], None, None, lost)
-    return Summary(label, len(listed), *t_interval(listed, confidence), lost)
+    numbers, lost = list(values.values()), lost_runs(label, runs, values)
+    middle: tuple[float | None, float | None, float | None] = None, None, None
+    if len({data for data, _ in runs}) == 1 and numbers:
+        middle = t_interval(numbers, confidence) if len(numbers) > 1 else (numbers[0], None, None)
+    return Summary(label, len(numbers), *middle, lost, len(runs), _diverged(runs))
 
 
 def _notes(contests: Sequence[Contest], data: Sequence[str], configurations: int) -> list[str]:
     notes = []
     if configurations < 2:
         notes.append("there is one configuration: nothing to compare it with")
-    if len(data) > 1:
+    pooled = [name for name in data if any(_pools(contest, name) for contest in contests)]
+    if pooled:
         how = "as ratios" if any(contest.ratio for contest in contests) else "as differences"
         notes.append(
-            f"values of {len(data)} data sets ({', '.join(data)}) are pooled {how}: other data may differ"
+            f"values of {len(pooled)} data sets ({', '.join(pooled)}) are pooled {how}: other data may differ"
         )
+    elif len(data) > 1 and any(contest.pairs for contest in contests):
+        notes.append(f"each comparison is within one data set, of {len(data)} ({', '.join(data)})")
     counts = [contest.result.n for contest in contests if contest.result]
     if counts and min(counts) < _BOOTSTRAP_FROM:
         least = 2.0 ** (1 - min(counts))
@@ -603,6 +639,12 @@ def _notes(contests: Sequence[Contest], data: Sequence[str], configurations: int
     return notes
 
 
+def _pools(contest: Contest, data: str) -> bool:
+    """Whether a comparison has pairs on this data set and on others."""
+    own = {name for name, _ in contest.pairs}
+    return data in own and len(own) > 1
+
+
 # ---------------------------------------------------------------- budgets
 
 
@@ -611,26 +653,30 @@ def _budget(
 ) -> str:
     """Which budget the pairs of a and b had equal: "at equal images (64,000), generator updates a 5, b 1"."""
     sides = {a: [first for first, _ in pairs], b: [second for _, second in pairs]}
-    steps, images = (_equal(sides[a], sides[b], column) for column in ("steps", "images"))
+    steps, images = _equal(sides[a], sides[b], "steps"), all(_equal_images(*pair) for pair in pairs)
     seconds = [sum(row.get("seconds") or 0 for row in side) for side in sides.values()]
     times = seconds[0] / seconds[1] if all(seconds) else None
     updates, drawn = _amounts(sides, "steps"), _amounts(sides, "images")
-    if steps and images:
+    if images and not _equal(sides[a], sides[b], "images"):
+        drawn += ": within one step"
+    if pairs and steps and images:
         slower = "" if times is None or _near(times) else f", {_slower(a, b, times)}"
         return f"at equal generator updates ({updates}) and images ({drawn}){slower}"
-    if planned in ("seconds", "flops"):
-        return f"at equal cost as planned ({planned}): updates {updates}"
+    if planned in table.COST_BY:
+        slower = "" if times is None or _near(times) else f"; as measured, {_slower(a, b, times)}"
+        return f"at equal cost as planned ({table.COST_BY[planned]}): generator updates {updates}{slower}"
     if steps:
         return f"at equal generator updates ({updates}), images {drawn}"
-    if images:
+    if pairs and images:
         return f"at equal images ({drawn}), generator updates {updates}"
+    unequal = f"generator updates {updates}, images {drawn}"
     if times is not None and _near(times):
-        return f"at equal cost (seconds within {_SAME_COST:.0%}), generator updates {updates}"
-    return f"at unequal budgets: generator updates {updates}, images {drawn}"
+        return f"at unequal budgets in about equal time (measured, so no more than a hint): {unequal}"
+    return f"at unequal budgets: {unequal}"
 
 
 def _near(ratio: float) -> bool:
-    return 1 / (1 + _SAME_COST) <= ratio <= 1 + _SAME_COST
+    return 1 / (1 + _SAME_TIME) <= ratio <= 1 + _SAME_TIME
 
 
 def _slower(a: str, b: str, times: float) -> str:
@@ -644,12 +690,18 @@ def _equal(a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]], colum
     return bool(a) and None not in lists[0] and lists[0] == lists[1]
 
 
+def _equal_images(*runs: Mapping[str, Any]) -> bool:
+    """Whether two runs drew as many images, up to those of one step."""
+    images, steps = ([row.get(column) or 0 for row in runs] for column in ("images", "steps"))
+    return all([*images, *steps]) and table.within_a_step(images, steps)
+
+
 def _amounts(sides: Mapping[str, Sequence[Mapping[str, Any]]], column: str) -> str:
     """How much each side had: one number where all had the same, else one (or a range) for each side."""
     shown = {label: _range([row.get(column) for row in side]) for label, side in sides.items()}
     if len(set(shown.values())) == 1:
         return next(iter(shown.values()))
-    return ", ".join(f"{label} {text}" for label, text in shown.items())
+    return ", ".join(f"{listed([label])} {text}" for label, text in shown.items())
 
 
 def _range(amounts: Sequence[Any]) -> str:

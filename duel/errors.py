@@ -72,4 +72,9 @@ def one_of(allowed: "list[str] | tuple[str, ...]", given: str) -> str:
 
     near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(allowed) or 'none'}"
+    return f"{hint}allowed: {listed(allowed) or 'none'}"
+
+
+def listed(names: "list[str] | tuple[str, ...]") -> str:
+    """Names with commas between them; one that has a comma itself is quoted, so that its end is seen."""
+    return ", ".join(f"'{name}'" if "," in name else name for name in names)

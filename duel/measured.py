@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from duel import catalog, table
 from duel import recipe as recipes
-from duel import table
-from duel.errors import InputError
+from duel.errors import InputError, one_of
 from duel.recipe import Recipe
 from duel.run import Run
-from duel.table import Row
+from duel.table import OF_RUNS, Row
 
 # What does not change what a run learns.
 _IDLE = (
@@ -60,6 +60,12 @@ def measured(
     return _of_runs([Run(path, allow_code) for path in _once(paths)], metric, checkpoint)
 
 
+def _no_metric(what: str, name: str, known: Sequence[str], of_runs: Sequence[str]) -> InputError:
+    """There is no such metric, but those that are known, and those of whole runs after them."""
+    whole = f" (those from {of_runs[0]} on are of whole runs)" if of_runs else ""
+    return InputError(f"there is no metric {what}: {one_of([*known, *of_runs], name)}{whole}")
+
+
 def _once(paths: Iterable[Path]) -> list[Path]:
     """Each folder once, however it was written."""
     return list({path.resolve(): path for path in paths}.values())
@@ -73,21 +79,28 @@ def _of_study(folder: Path, metric: str | None, checkpoint: str) -> Measured:
     if not rows:
         raise InputError(f"{folder} has no rows yet: none of its runs has ended")
     # Metrics of whole runs ("fluctuation") have no checkpoint, whichever was asked for.
-    of_runs = {row["metric"] for row in rows if row["checkpoint"] == "run"}
-    others = {row["metric"] for row in rows if row["checkpoint"] == checkpoint}
+    of_runs, others = (_metrics(rows, place) for place in ("run", checkpoint))
+    if metric is not None and metric not in [*of_runs, *others]:
+        raise _no_metric(f"{metric!r} of the {checkpoint} checkpoint", metric, others, of_runs)
     # The file may say "frechet" where the rows say in which features: "frechet-random".
-    asked = next((name for name in said.get("metrics", [])[:1] if name in of_runs | others), None)
+    asked = next((name for name in said.get("metrics", [])[:1] if name in [*of_runs, *others]), None)
     name = metric or asked or _first_metric(rows, checkpoint)
     planned = next((key for key in ("seconds", "flops") if key in said.get("budget", {})), None)
     baseline = said.get("baseline")
     return Measured(
         rows,
         name,
-        "run" if name in of_runs - others else checkpoint,
+        "run" if name in of_runs and name not in others else checkpoint,
         None if baseline is None else _baseline(rows, str(baseline)),
         planned,
         tuple(_unfinished(folder, rows, said.get("seeds"))),
     )
+
+
+def _metrics(rows: Sequence[Row], checkpoint: str) -> list[str]:
+    """The names of the metrics at a checkpoint, in the order of the rows."""
+    there = (str(row["metric"]) for row in rows if row["checkpoint"] == checkpoint and row["metric"])
+    return list(dict.fromkeys(there))
 
 
 def _study_file(folder: Path) -> dict[str, Any]:
@@ -122,32 +135,105 @@ def _unfinished(folder: Path, rows: Sequence[Row], seeds: Any) -> list[str]:
 # ---------------------------------------------------------------- run folders
 
 
+_Way = tuple[str, int, int]
+
+
 @dataclass(frozen=True)
 class _Number:
     """One line of a run's metrics.jsonl: a test evaluation of the checkpoint that is compared.
 
-    way  feature space, number of samples, seed: what must be equal for all runs
+    way  feature space, number of samples, seed: what must be equal for all runs on the same data
     """
 
-    way: tuple[str, int, int]
+    way: _Way
     metrics: Mapping[str, Mapping[str, Any]]
     weights: str | None
 
 
-def _of_runs(runs: Sequence[Run], metric: str | None, checkpoint: str) -> Measured:
+def _of_runs(given: Sequence[Run], metric: str | None, checkpoint: str) -> Measured:
+    labels, data = labelled({run.path: run.recipe for run in given}), _data_names(given)
+    runs = _with_partners(given, labels, data)
+    shared = {run.path: _shared(run, labels[run.path], data[run.path]) for run in runs}
     alive = [run for run in runs if run.state["state"] not in ("nonfinite", "failed")]
+    notes = [*_left_out_note(given, runs, data), *_state_notes(alive), *_difference_notes(runs, labels)]
+    if metric in OF_RUNS:
+        rows = _of_whole_runs(runs, shared, metric)
+        return Measured(table.complete(rows), metric, "run", None, None, tuple(notes))
+    if not alive:
+        raise InputError("none of the runs came to its end: there is nothing to compare")
     numbers = {run.path: _numbers(run, checkpoint) for run in alive}
-    name = metric or _common_metric(alive, numbers, checkpoint)
-    having = {path: [n for n in listed if name in n.metrics] for path, listed in numbers.items()}
-    way = _common_way(alive, having, name, checkpoint)
-    chosen = {path: [n for n in listed if n.way == way][-1] for path, listed in having.items()}
-    labels = labelled({run.path: run.recipe for run in runs})
-    data = _data_names(runs)
-    rows = [
-        _row(run, labels[run.path], data[run.path], name, checkpoint, chosen.get(run.path)) for run in runs
-    ]
-    notes = [*_weights_note(chosen.values()), *_state_notes(alive), *_difference_notes(runs, labels)]
+    name = _known(metric, numbers) or _common_metric(alive, numbers, data, checkpoint)
+    chosen = _alike(alive, numbers, data, name, checkpoint)
+    rows = [_row(shared[run.path], run, name, checkpoint, chosen.get(run.path)) for run in runs]
+    notes = [*_weights_note(chosen.values()), *_features_note(chosen, data, name), *notes]
     return Measured(table.complete(rows), name, checkpoint, None, None, tuple(notes))
+
+
+def _with_partners(runs: Sequence[Run], labels: Mapping[Path, str], data: Mapping[Path, str]) -> list[Run]:
+    """The runs on data that several configurations were trained on; all where there is one data set."""
+    on: dict[str, dict[str, None]] = {}
+    for run in runs:
+        on.setdefault(data[run.path], {})[labels[run.path]] = None
+    if len(on) < 2:
+        return list(runs)
+    if all(len(of_data) < 2 for of_data in on.values()):
+        there = "; ".join(f"on {name}: {next(iter(of_data))}" for name, of_data in on.items())
+        raise InputError(
+            "pairs need two configurations that were trained on the same data, and here are none "
+            f"({there}): train another one on the same data; `duel evaluate` measures each against its own"
+        )
+    return [run for run in runs if len(on[data[run.path]]) > 1]
+
+
+def _of_whole_runs(runs: Sequence[Run], shared: Mapping[Path, Row], metric: str) -> list[Row]:
+    """A row for each run with what its log says of the whole of it, as a study's table has it."""
+    from duel.study.trial import of_the_run  # slow to import, and seldom asked for
+
+    rows = []
+    for run in runs:
+        said = of_the_run(run) if run.state["state"] != "failed" else []
+        own = next((row for row in said if row["metric"] == metric), {"metric": metric, "value": None})
+        rows.append({**shared[run.path], "checkpoint": "run", "split": "validation", **own})
+    if all(row["value"] is None for row in rows):
+        raise InputError(f"no run has a number for {metric}: docs/studies.md says what it is made from")
+    return rows
+
+
+def _known(name: str | None, numbers: Mapping[Path, list[_Number]]) -> str | None:
+    """The metric that was asked for. InputError where there is none of that name."""
+    there = dict.fromkeys(each for of in numbers.values() for number in of for each in number.metrics)
+    # Of a Fréchet distance the name says in which features.
+    known = dict.fromkeys([*there, *(each for each in catalog.names("metrics") if each != "frechet")])
+    if name is not None and name not in known and not name.startswith("frechet-") and ":" not in name:
+        raise _no_metric(repr(name), name, list(known), OF_RUNS)
+    return name
+
+
+def _alike(
+    runs: Sequence[Run],
+    numbers: Mapping[Path, list[_Number]],
+    data: Mapping[Path, str],
+    name: str,
+    checkpoint: str,
+) -> dict[Path, _Number]:
+    """Each run's newest number of a metric, measured as that of all others on the same data.
+
+    InputError with the commands where there is none.
+    """
+    having = {path: [n for n in of if name in n.metrics] for path, of in numbers.items()}
+    every = [number for of in having.values() for number in of]
+    chosen: dict[Path, _Number] = {}
+    problems = []
+    for of_data in _by_data(runs, data).values():
+        try:
+            way = _common_way(of_data, having, name, checkpoint, every)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        chosen |= {run.path: [n for n in having[run.path] if n.way == way][-1] for run in of_data}
+    if problems:
+        raise InputError("\n".join(problems))
+    return chosen
 
 
 def _numbers(run: Run, checkpoint: str) -> list[_Number]:
@@ -171,36 +257,59 @@ def _step(run: Run, checkpoint: str) -> int:
     return int(step)
 
 
-def _common_metric(runs: Sequence[Run], numbers: Mapping[Path, list[_Number]], checkpoint: str) -> str:
-    """The first metric of the first run's newest evaluation that all runs have been measured with."""
-    if not runs:
-        raise InputError("none of the runs came to its end: there is nothing to compare")
-    lacking = [run for run in runs if not numbers[run.path]]
-    if lacking:
-        raise InputError(_asking(lacking, None, checkpoint, next(filter(None, numbers.values()), [])))
-    names = [{name for number in listed for name in number.metrics} for listed in numbers.values()]
+def _common_metric(
+    runs: Sequence[Run], numbers: Mapping[Path, list[_Number]], data: Mapping[Path, str], checkpoint: str
+) -> str:
+    """The first metric of the first run's evaluations, newest first, that all runs were measured with."""
+    every = [number for of in numbers.values() for number in of]
+    problems = []
+    for of_data in _by_data(runs, data).values():
+        own = [number for run in of_data for number in numbers[run.path]]
+        if lacking := [run for run in of_data if not numbers[run.path]]:
+            problems.append(_asking(lacking, None, checkpoint, own or every))
+    if problems:
+        raise InputError("\n".join(problems))
+    names = [{name for number in of for name in number.metrics} for of in numbers.values()]
     common = set.intersection(*names)
-    first = next((name for name in numbers[runs[0].path][-1].metrics if name in common), None)
+    of_first = (name for number in reversed(numbers[runs[0].path]) for name in number.metrics)
+    first = next((name for name in of_first if name in common), None)
     if first is None:
-        raise InputError("the runs have no metric in common: name one with --metric, then evaluate them all")
+        features = "random" if any(map(_has_no_labels, runs)) else every[-1].way[0]
+        raise InputError(
+            f"the runs have no metric in common: give each `duel evaluate RUN --features {features} "
+            f"--samples {every[-1].way[1]}`"
+        )
     return first
 
 
+def _by_data(runs: Sequence[Run], data: Mapping[Path, str]) -> dict[str, list[Run]]:
+    return {
+        name: [run for run in runs if data[run.path] == name]
+        for name in dict.fromkeys(data[run.path] for run in runs)
+    }
+
+
 def _common_way(
-    runs: Sequence[Run], having: Mapping[Path, list[_Number]], name: str, checkpoint: str
-) -> tuple[str, int, int]:
-    """The newest way in which all runs were measured. InputError with the commands where there is none."""
-    if not runs:
-        raise InputError("none of the runs came to its end: there is nothing to compare")
-    known = [number.way for listed in having.values() for number in listed]
-    common = [way for way in known if all(any(n.way == way for n in listed) for listed in having.values())]
+    runs: Sequence[Run],
+    having: Mapping[Path, list[_Number]],
+    name: str,
+    checkpoint: str,
+    every: Sequence[_Number],
+) -> _Way:
+    """The newest way in which all these runs, on the same data, were measured.
+
+    every: the numbers of all runs, also of those on other data. InputError with the commands where there is
+    none.
+    """
+    known = [number.way for run in runs for number in having[run.path]]
+    common = [way for way in known if all(any(n.way == way for n in having[run.path]) for run in runs)]
     if common:
         first = [number.way for number in having[runs[0].path] if number.way in common]
         return first[-1]
     lacking = [run for run in runs if not having[run.path]]
-    measured = [number for listed in having.values() for number in listed]
+    measured = [number for run in runs for number in having[run.path]]
     if lacking or not measured:
-        raise InputError(_asking(lacking or runs, name, checkpoint, measured))
+        raise InputError(_asking(lacking or runs, name, checkpoint, measured or every))
     target = measured[-1]
     others = [run for run in runs if all(number.way != target.way for number in having[run.path])]
     raise InputError(
@@ -209,14 +318,26 @@ def _common_way(
 
 
 def _asking(runs: Sequence[Run], name: str | None, checkpoint: str, like: Sequence[_Number]) -> str:
-    """Which runs lack a number, and the command that measures it as the others were; one line for each."""
+    """Which runs lack a number, and the command that measures it as the newest of `like`; one line for each.
+
+    InputError where a metric was asked for by name that the data of one cannot have.
+    """
+    what = f"no {name}" if name else "no evaluation"
+    unlabelled = [run for run in runs if _has_no_labels(run)]
+    features = like[-1].way[0] if like else None
+    if features == "classifier" and unlabelled:
+        if name:
+            raise InputError(
+                f"{name} needs labels, which the data of {unlabelled[0].path} have not: give --metric "
+                "frechet-random, or leave out the runs on these data"
+            )
+        features = "random"
     options = f" --metrics {name}" if name else ""
     if like:
-        features, samples, seed = like[-1].way
+        _, samples, seed = like[-1].way
         options += f" --features {features} --samples {samples}" + (f" --seed {seed}" if seed else "")
     if checkpoint != "last":
         options += f" --checkpoint {checkpoint}"
-    what = f"no {name}" if name else "no evaluation"
     alike = " (measured as the others)" if like else ""
     return "\n".join(
         f"{run.path} has {what} of its {checkpoint} checkpoint on the test split{alike}: "
@@ -225,23 +346,30 @@ def _asking(runs: Sequence[Run], name: str | None, checkpoint: str, like: Sequen
     )
 
 
-def _row(run: Run, label: str, data: str, metric: str, checkpoint: str, number: _Number | None) -> Row:
-    state, recipe, last = str(run.state["state"]), run.recipe, int(run.state["last"] or 0)
-    ended = {"nonfinite": "nonfinite", "failed": "failed"}.get(state, "done")
-    value = {} if number is None else number.metrics[metric]
-    row: Row = {
+def _has_no_labels(run: Run) -> bool:
+    """Whether a run's data are known to have no classes."""
+    return bool(run.provenance["data"].get("spec", {}).get("classes") == [])
+
+
+def _shared(run: Run, label: str, data: str) -> Row:
+    """The columns that all rows of a run have in common."""
+    recipe, last = run.recipe, int(run.state["last"] or 0)
+    return {
         "configuration": label,
         "recipe": recipe.name,
         "data": data,
         "seed": recipe.seed,
-        "state": ended,
-        "checkpoint": checkpoint,
-        "metric": metric if number else "",
+        "state": {"nonfinite": "nonfinite", "failed": "failed"}.get(str(run.state["state"]), "done"),
         "steps": last,
         "images": recipe.drawn(last),
         "seconds": _seconds(run),
         "run": str(run.path),
     }
+
+
+def _row(shared: Row, run: Run, metric: str, checkpoint: str, number: _Number | None) -> Row:
+    value = {} if number is None else number.metrics[metric]
+    row: Row = {**shared, "checkpoint": checkpoint, "metric": metric if number else ""}
     row |= {key: value.get(key) for key in ("value", "low", "high", "better")}
     if number is not None:
         row |= {"step": _step(run, checkpoint), "split": "test"}
@@ -350,6 +478,21 @@ def _said(value: Any) -> str:
 def _weights_note(numbers: Iterable[_Number]) -> list[str]:
     used = {number.weights for number in numbers}
     return ["some runs were measured with averaged weights, others without"] if len(used) > 1 else []
+
+
+def _features_note(chosen: Mapping[Path, _Number], data: Mapping[Path, str], name: str) -> list[str]:
+    """On which data the numbers are of other features: ratios can be pooled, the numbers cannot."""
+    spaces = {data[path]: number.way[0] for path, number in chosen.items()}
+    if len(set(spaces.values())) < 2:
+        return []
+    said = ", ".join(f"{space} on {each}" for each, space in spaces.items())
+    return [f"{name} was measured in the features {said}"]
+
+
+def _left_out_note(given: Sequence[Run], runs: Sequence[Run], data: Mapping[Path, str]) -> list[str]:
+    lacking = [run for run in given if run not in runs]
+    said = ", ".join(f"{run.path} ({data[run.path]})" for run in lacking)
+    return [f"left out, since no other configuration has their data: {said}"] if lacking else []
 
 
 def _state_notes(runs: Sequence[Run]) -> list[str]:

@@ -8,6 +8,7 @@ events.jsonl      everything that happened, one JSON object a line
 metrics.jsonl     every evaluation's result with its provenance
 findings.json     what went wrong, with evidence and advice
 samples/          real.png, one grid per look at fixed noise: 00000200.png
+tensorboard/ csv/ what `duel track` wrote
 checkpoints/      one folder per step (`duel.checkpoint`)
 human.jsonl       people's blind tests of its samples, one JSON object a test (`duel.studio.human`)
 film.png curves.png   the training at a glance, written at its end
@@ -300,12 +301,19 @@ class Run:
         from duel.checkpoint import parted, restore_module
 
         networks = self.untrained()
+        self._refuse_unpublished(weights)
         tensors, _ = self.load_checkpoint(which)
         if weights == "ema":
             tensors = {**tensors, **parted(tensors.get("ema", {}))}
         for name, module in networks.named().items():
             restore_module(module, name, tensors)
         return networks
+
+    def _refuse_unpublished(self, weights: Weights) -> None:
+        """RunError for the raw weights of a model that was published with its averaged ones."""
+        published = self.provenance.get("published")
+        if weights == "raw" and isinstance(published, dict) and published.get("weights") == "ema":
+            raise RunError(f"{self.path} was published with its averaged weights alone: use --weights ema")
 
     def weights_used(self, which: str | int, weights: Weights) -> Weights:
         """Which weights `networks` takes: "ema" only where the checkpoint has an average."""
@@ -517,20 +525,24 @@ class Lock:
     RunError naming the holder where another process (or another session of this one) trains there.
     """
 
-    def __init__(self, path: Path, new: bool = False) -> None:
-        """Take the lock of the run folder `path`; of a new run, whose place was free to choose, or an old."""
+    def __init__(self, path: Path, new: bool = False, kind: str = "run") -> None:
+        """Take the lock of the run folder `path`; of a new run, whose place was free to choose, or an old.
+
+        kind: what the folder is, where it is no run: "study", "search"
+        """
         self._descriptor: int | None = None
         try:
             descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise _not_writable(path, error, new) from error
+            raise _not_writable(path, error, new, kind) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
             os.close(descriptor)
             choices = "wait for it, stop it, or choose another --out" if new else "wait for it, or stop it"
-            raise RunError(f"{path} is being trained by {holder}: {choices}") from None
+            doing = f"{path} is being trained" if kind == "run" else f"the {kind} {path} is being played"
+            raise RunError(f"{doing} by {holder}: {choices}") from None
         self._descriptor = descriptor
 
     def sign(self) -> None:
@@ -561,9 +573,9 @@ def held(path: Path) -> bool:
     return False
 
 
-def _not_writable(path: Path, error: OSError, new: bool = True) -> RunError:
+def _not_writable(path: Path, error: OSError, new: bool = True, kind: str = "run") -> RunError:
     other = "choose another --out" if new else "make it writable, or work on a copy elsewhere"
-    return RunError(f"the run folder {path} cannot be written ({error.strerror}): {other}")
+    return RunError(f"the {kind} folder {path} cannot be written ({error.strerror}): {other}")
 
 
 def _recipe_digest(text: str) -> str:

@@ -21,6 +21,17 @@ Row = dict[str, Any]
 Pair = tuple[str, int]  # data set and seed: what two configurations must share to be a pair
 Better = Literal["lower", "higher"]
 
+# What is measured of whole runs (checkpoint "run"): `study.trial.of_the_run`.
+OF_RUNS = (
+    "collapsed", "severe", "fluctuation", "estimate-correlation", "balance", "jumps",
+    "loss-goes-with-accuracy", "found-checkerboard", "found-oversmooth",
+)  # fmt: skip
+# What it rests on that a study's budget made a cost equal.
+COST_BY = {
+    "seconds": "seconds, by a step's time measured once before the runs",
+    "flops": "FLOPs, counted on one step",
+}
+
 # One column for each factor stands between them.
 _FIRST = ("study", "size", "configuration")
 _LAST = (
@@ -178,6 +189,14 @@ def runs(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[Pair, Row]]:
     for row in rows:
         found.setdefault(str(row["configuration"]), {}).setdefault(pair_of(row), dict(row))
     return found
+
+
+def within_a_step(images: Sequence[float], steps: Sequence[float]) -> bool:
+    """Whether runs drew equally many images, up to those of one step: no budget can be met more closely.
+
+    images, steps: of each run, positive
+    """
+    return max(images) - min(images) <= max(all_ / count for all_, count in zip(images, steps, strict=True))
 
 
 def select(rows: Iterable[Mapping[str, Any]], metric: str, checkpoint: str = "last") -> list[Row]:

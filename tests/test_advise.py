@@ -360,7 +360,10 @@ def test_the_advice_as_json(capsys, monkeypatch, tmp_path):
     assert found["format"] == 1
     assert found["data"]["count"] == 1426
     assert found["machine"]["cores"] >= 1
-    assert found["evidence"] == {"far": False, "limit": rule.LIMIT, "distances": {"digits-like": 0.0}}
+    assert found["evidence"] == {
+        "far": False, "rule": rule.FAR, "limit": rule.LIMIT, "nearest": "digits-like", "distance": 0.0,
+        "distances": {"digits-like": 0.0},
+    }  # fmt: skip
     assert found["recipe"] == {"name": "sngan", "set": {**TINY, "steps": 40}}
     (near,) = found["expected"]
     assert (near["data"], near["metric"], near["steps"], near["seeds"]) == (
@@ -429,7 +432,8 @@ def test_far_from_all_evidence_it_says_by_how_much():
     told = {("dcgan", "a", 0): ("mode-hopping",)}
     far = made({"a": {"dcgan": [2.0], "sngan": [1.0]}}, {"a": {"count": 99.0}}, findings=told)
     found = advise("digits", None, None, far)
-    assert found["evidence"]["far"]
+    assert found["evidence"]["far"] is True
+    assert found["evidence"]["distance"] == found["evidence"]["distances"]["a"] > found["evidence"]["limit"]
     assert found["recipe"] == {"name": "dcgan", "set": {}}
     assert (found["expected"], found["watch"]) == ([], [])
     assert len(found["reasons"]) == 1
@@ -441,7 +445,10 @@ def test_far_from_all_evidence_it_says_by_how_much():
 
 def test_without_evidence_and_for_points_the_default_is_given():
     nothing = Evidence({}, (), {}, {})
-    assert "no evidence" in advise("digits", None, None, nothing)["reasons"][0]
+    without = advise("digits", None, None, nothing)
+    assert "no evidence" in without["reasons"][0]
+    # What has no distance is neither far nor near.
+    assert [without["evidence"][key] for key in ("far", "nearest", "distance")] == [None, None, None]
     found = advise("ring", None, None, TWO)
     assert found["recipe"] == {"name": "gan", "set": {}}
     assert "points" in found["reasons"][0]
@@ -520,8 +527,21 @@ def test_no_name_of_a_class_can_damage_the_recipe(tmp_path):
 
 
 def test_an_out_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        advise("digits", None, tmp_path, near_digits())
+        advise("digits", None, tmp_path / "file" / "r.toml", near_digits())
+
+
+def test_an_out_that_is_there_is_kept(capsys, monkeypatch, tmp_path):
+    with pytest.raises(InputError, match=r"is a folder: name a file in it$"):
+        advise("no data at all", None, tmp_path, TWO)  # before any work
+    mine = tmp_path / "mine.toml"
+    mine.write_text("# by hand")
+    status, out, err = tiny.command(capsys, monkeypatch, "advise", "digits", "--out", mine)
+    assert (status, out) == (2, "")
+    said = f"duel: --out {mine} exists, and is kept as it is: name a new file, or remove that one"
+    assert err.strip() == said
+    assert mine.read_text() == "# by hand"
 
 
 def test_help_does_without_torch():

@@ -459,9 +459,33 @@ def test_the_verdict_is_that_of_the_corrected_p_and_says_so():
     assert power[0] < 0.8 <= power[1]
     assert among.pairs_needed() == 9
     assert among.sentence().startswith(
-        "cannot tell a from base with 4 seeds: about 9 needed, since it is one of many comparisons "
-        "(fcd higher by 1.25, 95 % interval 0.223 to 2.28, p = 0.091 after Holm's correction for 3)"
+        "cannot tell a from base with 4 seeds: about 9 needed, since it is one of many comparisons, a rough "
+        "guess from 4 pairs (fcd higher by 1.25, 95 % interval 0.223 to 2.28, p = 0.091 after Holm's "
+        "correction for 3)"
     )
+
+
+def test_the_number_of_seeds_needed_is_called_rough_from_few_pairs():
+    values = {"a": [*map(float, range(8))], "b": [0.5, 1.2, 1.9, 3.6, 3.9, 5.4, 6.1, 6.8]}
+    of_three = against_baseline(made({label: listed[:3] for label, listed in values.items()}), "fcd")
+    of_eight = against_baseline(made(values), "fcd")
+    for found, pairs in ((of_three, 3), (of_eight, 8)):
+        (told,) = found.to_dict()["contests"]
+        assert (told["verdict"], told["pairs_needed"] > pairs) == ("cannot tell", True)
+        assert told["pairs_needed_rough"] == (pairs == 3)
+        assert (f"about {told['pairs_needed']} needed, a rough guess from 3 pairs" in told["sentence"]) == (
+            pairs == 3
+        )
+    two = against_baseline(made({"a": [1, 2], "b": [3, 1]}), "fcd").to_dict()["contests"][0]
+    assert (two["pairs_needed"], two["pairs_needed_rough"]) == (None, False)
+
+
+def test_labels_with_commas_are_quoted_where_several_are_listed():
+    rows = made({"n=1, m=2": [1, 2, 3]}) + made({"n=2, m=2": [2, 3, 5]}, images=320000)
+    said = "images 'n=2, m=2' 320,000, 'n=1, m=2' 64,000"
+    assert against_baseline(rows, "fcd").contests[0].budget.endswith(said)
+    with pytest.raises(InputError, match=r"allowed: 'n=1, m=2', 'n=2, m=2'$"):
+        against_baseline(rows, "fcd", baseline="m=9")
 
 
 def test_higher_may_be_better():
@@ -541,6 +565,15 @@ def test_intervals_contain_the_truth_as_often_as_the_page_says(draw, n):
     assert binomial_bounds(bca - 0.01, 250)[0] <= hits <= binomial_bounds(bca + 0.01, 250)[1]
 
 
+def test_stopping_at_the_first_small_p_finds_as_many_differences_as_the_page_says():
+    text = (Path(__file__).parents[1] / "docs" / "comparison.md").read_text()
+    (stated,) = re.findall(r"finds a difference where there is none in\s(\d+)\s% of studies", text)
+    drawn = np.random.default_rng(36).standard_normal((2000, 10)).tolist()
+    found = sum(any(t_test(values[:n]) <= 0.05 for n in range(3, 11)) for values in drawn)
+    low, high = (int(stated) / 100 + slack for slack in (-0.01, 0.01))
+    assert binomial_bounds(low, 2000)[0] <= found <= binomial_bounds(high, 2000)[1]
+
+
 # ---------------------------------------------------------------- what is lost, what has no partner
 
 
@@ -562,14 +595,32 @@ def test_runs_that_diverged_or_failed_are_left_out_and_said():
 def test_where_all_runs_diverged_there_is_nothing_to_compare():
     special = {("b", s): {"state": "nonfinite", "value": None, "checkpoint": "run"} for s in range(3)}
     found = against_baseline(made({"a": [1, 2, 3], "b": [0, 0, 0], "c": [2, 3, 5]}, special=special), "fcd")
-    assert [each.verdict for each in found.contests] == ["no pairs", "cannot tell"]
+    assert [each.verdict for each in found.contests] == ["diverged", "cannot tell"]
     assert found.contests[0].sentence() == (
-        "b and a have no pair of runs with the same seed and data: 2 are needed. 3 of 3 runs of b diverged"
+        "b has no value of fcd to compare with a, which counts against b. 3 of 3 runs of b diverged"
     )
     assert found.contests[1].family == 1
     assert found.contests[1].p_adjusted == found.contests[1].p_value
     assert (found.configurations[1].n, found.configurations[1].mean) == (0, None)
-    assert json.dumps(found.to_dict(), allow_nan=False)
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [(each["runs"], each["diverged"]) for each in told["configurations"]] == [(3, 0), (3, 3), (3, 0)]
+    assert (told["contests"][0]["verdict"], told["contests"][0]["diverged"]) == ("diverged", ["b"])
+
+
+def test_where_the_other_or_both_diverged_it_says_whom_that_counts_against():
+    lost = {"state": "nonfinite", "value": None, "checkpoint": "run"}
+    special = {(label, seed): lost for label in "ab" for seed in range(3)}
+    rows = made({"a": [0, 0, 0], "b": [0, 0, 0], "c": [2, 3, 5]}, special=special)
+    both, other = against_baseline(rows, "fcd").contests
+    assert (both.verdict, other.verdict) == ("both diverged", "other diverged")
+    assert both.sentence().startswith("neither b nor a has a value of fcd, which counts against both. 3 of 3")
+    assert other.sentence().startswith("a has no value of fcd to compare with c, which counts against a. ")
+    rows = made(
+        {"a": [1, 2, 3], "b": [0, 0, 0]}, special={("b", s): {**lost, "state": "failed"} for s in range(3)}
+    )
+    assert (
+        against_baseline(rows, "fcd").contests[0].verdict == "no pairs"
+    )  # a full disk counts against nobody
 
 
 def test_no_common_seed_and_one_common_seed():
@@ -586,7 +637,7 @@ def test_no_common_seed_and_one_common_seed():
 def test_one_seed_only_has_means_without_intervals():
     found = against_baseline(made({"a": [1], "b": [2]}), "fcd")
     assert found.contests[0].verdict == "no pairs"
-    assert dataclasses.astuple(found.configurations[0]) == ("a", 1, 1, None, None, None)
+    assert dataclasses.astuple(found.configurations[0]) == ("a", 1, 1, None, None, None, 1, 0)
 
 
 def test_one_configuration_is_compared_with_nothing():
@@ -667,7 +718,19 @@ def test_values_where_ratios_have_no_meaning_are_pooled_as_differences():
 
 def test_what_ran_on_other_data_has_no_partner():
     rows = made({"a": [1, 2, 3]}) + made({"b": [1, 2, 3]}, data="ring")
-    assert "b and a have no pair of runs" in against_baseline(rows, "fcd").contests[0].sentence()
+    found = against_baseline(rows, "fcd")
+    assert "b and a have no pair of runs" in found.contests[0].sentence()
+    assert not any("pooled" in note or "within" in note for note in found.notes)
+
+
+def test_nothing_is_called_pooled_where_each_comparison_has_one_data_set():
+    apart = made({"b": [2, 3, 5]}) + made({"c": [2, 3, 5]}, data="ring")
+    rows = made({"a": [1, 2, 3]}) + made({"a": [1, 2, 3]}, data="ring") + apart
+    assert against_baseline(rows, "fcd").notes[0] == (
+        "each comparison is within one data set, of 2 (mnist, ring)"
+    )
+    rows += made({"a": [1, 2, 3], "b": [2, 3, 5]}, data="grid")
+    assert against_baseline(rows, "fcd").notes[0].startswith("values of 2 data sets (mnist, grid) are pooled")
 
 
 # ---------------------------------------------------------------- budgets
@@ -683,12 +746,21 @@ def test_what_ran_on_other_data_has_no_partner():
          "at equal generator updates (1,000) and images (64,000), a took 4.0 times as long"),
         ({}, {"images": 320000}, None, "at equal generator updates (1,000), images b 320,000, a 64,000"),
         ({}, {"steps": 200}, None, "at equal images (64,000), generator updates b 200, a 1,000"),
-        ({}, {"steps": 2000, "images": 1, "seconds": 10.4}, None,
-         "at equal cost (seconds within 10%), generator updates b 2,000, a 1,000"),
+        ({}, {"steps": 2000, "images": 128000, "seconds": 10.4}, None,
+         "at unequal budgets in about equal time (measured, so no more than a hint): "
+         "generator updates b 2,000, a 1,000, images b 128,000, a 64,000"),
+        # 96 images a step: no number of steps comes closer to 64,000.
+        ({}, {"steps": 667, "images": 64032}, None,
+         "at equal images (b 64,032, a 64,000: within one step), generator updates b 667, a 1,000"),
+        ({"images": 63936}, {"images": 64001, "steps": 1003, "seconds": 20}, None,
+         "at unequal budgets: generator updates b 1,003, a 1,000, images b 64,001, a 63,936"),
         ({}, {"steps": 2000, "images": 128000, "seconds": 20}, None,
          "at unequal budgets: generator updates b 2,000, a 1,000, images b 128,000, a 64,000"),
-        ({}, {"steps": 2000, "images": 128000, "seconds": 20}, "flops",
-         "at equal cost as planned (flops): updates b 2,000, a 1,000"),
+        ({}, {"steps": 2000, "images": 128000, "seconds": 10.4}, "flops",
+         "at equal cost as planned (FLOPs, counted on one step): generator updates b 2,000, a 1,000"),
+        ({}, {"steps": 2000, "images": 128000, "seconds": 21}, "seconds",
+         "at equal cost as planned (seconds, by a step's time measured once before the runs): "
+         "generator updates b 2,000, a 1,000; as measured, b took 2.0 times as long"),
         ({"images": None}, {"images": None}, None, "at equal generator updates (1,000), images unknown"),
     ],
 )  # fmt: skip

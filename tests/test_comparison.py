@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 import tiny
@@ -33,8 +34,9 @@ def folder(
 
 
 def evaluated(
-    run, value, split="test", step=100, metric="fcd", samples=300, data="f0", seed=0, weights="ema"
-):
+    run, value, split="test", step=100, metric="fcd", samples=300, data="f0", seed=0, weights="ema",
+    features="classifier", others=True,
+):  # fmt: skip
     """The run with one more line in its metrics.jsonl."""
     entry = {
         "value": value,
@@ -47,10 +49,10 @@ def evaluated(
     run.record_metrics(
         {
             "step": step,
-            "metrics": {metric: entry, "recall": {**entry, "better": "higher"}},
+            "metrics": {metric: entry} | ({"recall": {**entry, "better": "higher"}} if others else {}),
             "provenance": {
                 "seed": seed, "weights": weights, "splits": {"real": split}, "n_fake": samples,
-                "data": {"fingerprint": data}, "features": {"name": "classifier"},
+                "data": {"fingerprint": data}, "features": {"name": features},
             },
         }
     )  # fmt: skip
@@ -100,6 +102,101 @@ def test_runs_on_other_data_are_pairs_of_their_own(tmp_path):
     assert contest.pairs == (("digits (f0)", 0), ("digits (f0)", 1), ("digits (f1)", 0), ("digits (f1)", 1))
     assert contest.ratio
     assert contest.interval[0] == pytest.approx(0.5)
+
+
+def known(run, classes):
+    """The run with data of which it is known whether they have labels."""
+    said = io.read_json(run.path / "provenance.json")
+    said["data"] |= {"name": "labelled" if classes else "plain", "spec": {"classes": classes}}
+    io.write_json(run.path / "provenance.json", said)
+    return run
+
+
+def test_runs_on_different_data_alone_are_told_at_once(tmp_path):
+    a = known(folder(tmp_path / "a", data="f0"), ["x"])
+    b = known(folder(tmp_path / "b", data="f1", **{"network.width": 8}), [])
+    with pytest.raises(InputError) as caught:
+        comparison.compare([a.path, b.path])
+    assert str(caught.value) == (
+        "pairs need two configurations that were trained on the same data, and here are none (on labelled: "
+        "width=64; on plain: width=8): train another one on the same data; `duel evaluate` measures each "
+        "against its own"
+    )
+
+
+def test_runs_whose_data_nobody_else_has_are_left_out(tmp_path):
+    paths = many(tmp_path, {8: [10, 11, 12.5], 16: [5, 6.1, 7]})
+    other = known(folder(tmp_path / "other", data="f1"), [])  # was never evaluated, and needs not be
+    found = comparison.compare([*paths, other.path])
+    assert [each.n for each in found.found.configurations] == [3, 3]
+    assert (
+        f"left out, since no other configuration has their data: {other.path} (plain)" in found.source.notes
+    )
+    assert not any("pooled" in note for note in found.found.notes)
+
+
+def two_on_two(tmp_path):
+    """Two configurations on labelled data and on plain ones, by (data, width)."""
+    made = {}
+    for data, classes in (("f0", ["x"]), ("f1", [])):
+        for width in (8, 16):
+            run = folder(tmp_path / f"{data}-{width}", data=data, **{"network.width": width})
+            made[data, width] = known(run, classes)
+    return made
+
+
+def test_what_is_asked_for_can_be_done_also_without_labels(tmp_path):
+    """The classifier needs labels: `duel evaluate` would refuse what the others were measured with."""
+    made = two_on_two(tmp_path)
+    paths = [run.path for run in made.values()]
+    for width in (8, 16):
+        evaluated(made["f0", width], width)
+    with pytest.raises(InputError) as caught:
+        comparison.compare(paths)
+    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
+        f"duel evaluate {made['f1', width].path} --features random --samples 300" for width in (8, 16)
+    ]
+    with pytest.raises(
+        InputError, match=r"fcd needs labels, which the data of .*f1-8 have not: give --metric"
+    ):
+        comparison.compare(paths, "fcd")
+    for width in (8, 16):
+        evaluated(made["f1", width], 2 * width, metric="frechet-random", data="f1", features="random")
+    found = comparison.compare(paths)  # by the metric that all have, on each data set measured alike
+    assert found.found.metric == "recall"
+    assert "recall was measured in the features classifier on labelled, random on plain" in found.source.notes
+    with pytest.raises(InputError) as caught:
+        comparison.compare(paths, "frechet-random")
+    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
+        f"duel evaluate {made['f0', width].path} --metrics frechet-random --features random --samples 300"
+        for width in (8, 16)
+    ]
+
+
+def test_without_a_common_metric_it_says_how_to_get_one(tmp_path):
+    made = two_on_two(tmp_path)
+    for (data, width), run in made.items():
+        metric, features = ("fcd", "classifier") if data == "f0" else ("frechet-random", "random")
+        evaluated(run, width, metric=metric, data=data, features=features, others=False)
+    with pytest.raises(InputError, match=r"give each `duel evaluate RUN --features random --samples 300`$"):
+        comparison.compare([run.path for run in made.values()])
+
+
+def test_run_folders_are_compared_by_metrics_of_whole_runs_too(tmp_path):
+    paths = []
+    for width, share, more in ((8, 0.9, 0.01), (16, 0.6, 0.012)):
+        for seed in range(3):
+            run = folder(tmp_path / f"{width}-{seed}", seed, **{"network.width": width})
+            run.record({"event": "step", "step": 2, "d_real": share + more * seed, "d_fake_before": 0.5})
+            paths.append(run.path)
+    lost = folder(tmp_path / "lost", 3, state="nonfinite", **{"network.width": 16}).path
+    found = comparison.compare([*paths, lost], "balance").found
+    assert found.checkpoint == "run"
+    assert [each.mean for each in found.configurations] == pytest.approx([0.205, 0.056])
+    assert found.contests[0].verdict == "better"
+    assert comparison.compare([*paths, lost], "collapsed").found.configurations[1].mean == 0.25
+    with pytest.raises(InputError, match=r"no run has a number for fluctuation: docs/studies\.md"):
+        comparison.compare(paths, "fluctuation")
 
 
 def test_labels_say_what_differs(tmp_path):
@@ -196,6 +293,24 @@ def test_a_run_that_diverged_has_no_value_and_counts(tmp_path):
         measured([lost.path])
 
 
+def test_a_configuration_that_always_diverges_is_told_and_counts(tmp_path, capsys, monkeypatch):
+    paths = many(tmp_path, {8: [10, 11, 12.5]})
+    lost = [
+        folder(tmp_path / f"lost-{seed}", seed, state="nonfinite", steps=7, **{"network.width": 16}).path
+        for seed in range(3)
+    ]
+    status, out, _ = tiny.command(capsys, monkeypatch, "compare", *paths, *lost)
+    assert status == 0
+    assert re.search(r"width=16 +0 +diverged$", out, re.MULTILINE)
+    said = " ".join(out.split())
+    assert (
+        "width=16 has no value of fcd to compare with width=8, which counts against width=16. 3 of 3" in said
+    )
+    told = json.loads(tiny.command(capsys, monkeypatch, "compare", *paths, *lost, "--json")[1])
+    assert (told["contests"][0]["verdict"], told["contests"][0]["diverged"]) == ("diverged", ["width=16"])
+    assert [(each["runs"], each["diverged"]) for each in told["configurations"]] == [(3, 0), (3, 3)]
+
+
 def test_a_run_under_way_is_noted(tmp_path):
     run = evaluated(folder(tmp_path / "a", state="interrupted", steps=40), 1, step=40)
     assert "is interrupted at step 40 of 100: take it up" in measured([run.path]).notes[0]
@@ -253,7 +368,9 @@ def test_a_study_names_its_metric_baseline_and_budget(tmp_path):
     found = comparison.compare([study(tmp_path)])
     (contest,) = found.found.contests
     assert (found.found.metric, found.found.baseline, contest.a) == ("fcd", "b", "a")
-    assert contest.budget == "at equal cost as planned (flops): updates a 1,000, b 500"
+    assert contest.budget == (
+        "at equal cost as planned (FLOPs, counted on one step): generator updates a 1,000, b 500"
+    )
     assert contest.missing == ("1 of 3 runs of a diverged",)
     text = comparison.text(found)
     assert "wgan, mnist, 6 runs: median fcd 3 (quartiles 2 to 4.1)" in text
@@ -330,9 +447,18 @@ def test_json_has_all_numbers(tmp_path, capsys, monkeypatch):
     assert contest["result"]["n"] == 2
     assert contest["verdict"] in ("better", "cannot tell")
     assert contest["missing"] == ["1 of 3 runs of width=16 gave no number"]
-    assert {"p_value", "p_adjusted", "interval", "bootstrap", "pairs_needed", "budget", "sentence"} <= set(
-        contest
-    )
+    assert [each["diverged"] for each in found["configurations"]] == [0, 0]
+    assert {
+        "p_value",
+        "p_adjusted",
+        "pairs_needed_rough",
+        "diverged",
+        "interval",
+        "bootstrap",
+        "pairs_needed",
+        "budget",
+        "sentence",
+    } <= set(contest)
 
 
 def test_the_command_takes_a_study_and_a_baseline(tmp_path, capsys, monkeypatch):
@@ -345,14 +471,21 @@ def test_the_command_takes_a_study_and_a_baseline(tmp_path, capsys, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["RUN", "--metric", "fdi"], "has no fdi of its last checkpoint"),
+        (["RUN", "--metric", "fdi"], "there is no metric 'fdi': did you mean 'fid'? allowed: fcd, recall, "),
+        (["RUN", "--metric", "flucuation"], "did you mean 'fluctuation'?"),
+        (["RUN", "--metric", "kid"], "has no kid of its last checkpoint"),
         (["RUN", "--baseline", "widht=8"], "there is no configuration 'widht=8'"),
         (["RUN", "--baseline", "x", "--all-pairs"], "exclude each other"),
         (["RUN", "STUDY"], "give run folders, or one study"),
         (["EMPTY"], "is not a run"),
         (["RUN", "--confidence", "95"], "confidence is 95.0"),
         (["RUN", "--checkpoint", "best"], "has no best checkpoint"),
-        (["STUDY", "--metric", "fdc"], "there is no metric 'fdc'"),
+        (
+            ["STUDY", "--metric", "fdc"],
+            "there is no metric 'fdc' of the last checkpoint: did you mean 'fcd'? allowed: fcd, recall, "
+            "collapsed, fluctuation (those from collapsed on are of whole runs)",
+        ),
+        (["STUDY", "--metric", "fluctation"], "did you mean 'fluctuation'?"),
         (["STUDY", "--checkpoint", "best"], "no run has a number of the best checkpoint"),
         (["BEGUN"], "has no rows yet"),
     ],

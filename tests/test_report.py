@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -111,6 +111,7 @@ def test_no_data_is_said(lines):
 anything = st.floats() | st.none() | st.sampled_from([1.7e308, -1.7e308, 5e-324, 0.0])
 
 
+@example([3e212, 4e-96], False)  # their quotient is no number
 @given(st.lists(anything, min_size=1, max_size=30), st.booleans())
 def test_whatever_the_values_everything_is_drawn_inside_the_frame(values, band):
     steps = [float(step) for step in range(len(values))]
@@ -537,7 +538,68 @@ def test_the_best_run_is_that_with_the_best_value(run, tmp_path):
 
 def test_the_budget_says_what_was_equal_and_what_was_not(run, tmp_path):
     said = study.honesty(reading.read(make(tmp_path / "study", run)))
-    assert said.startswith("Equal for all configurations: generator updates (9) and images drawn (72).")
+    assert said == (
+        "Equal for all configurations: generator updates (9) and images drawn (72). "
+        "Measured: 1.5 seconds of computing a run; other work of the machine is in that."
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "other", "said"),
+    [
+        ("images = 72", {"steps": 5, "images": 80},  # 16 a step
+         "Equal for all configurations: images drawn (72 to 80, within one step). "
+         "Not equal: generator updates (5 to 9)."),
+        ("images = 72", {"steps": 5, "images": 100},  # 20 a step
+         "Not equal: generator updates (5 to 9) and images drawn (72 to 100)."),
+        ("seconds = 3", {"steps": 20, "images": 160},
+         "Equal as planned: seconds, by a step's time measured once before the runs. "
+         "Not equal: generator updates (9 to 20) and images drawn (72 to 160)."),
+        ("flops = 3", {}, "images drawn (72). Equal as planned: FLOPs, counted on one step."),
+    ],
+)  # fmt: skip
+def test_equal_means_up_to_one_step_and_what_it_rests_on(run, tmp_path, budget, other, said):
+    folder = make(tmp_path / "study", run)
+    text = (folder / "study.toml").read_text().replace("steps = 9", budget)
+    (folder / "study.toml").write_text(text)
+    planned = io.read_json(folder / "plan.json")["configurations"]
+    io.write_json(folder / "plan.json", {"configurations": [planned[0], {**planned[1], **other}]})
+    assert said in study.honesty(reading.read(folder))
+
+
+def test_the_step_of_the_verdict_is_said_beside_the_curves(run, tmp_path):
+    folder = make(tmp_path / "study", run)
+    words = checked(report.write(folder))[1]
+    assert "frechet-random on the test split, at the last checkpoint (step 9) (lower is better)" in words
+    assert "The curves end" not in words  # the last look is at step 9, too
+    for label in LABELS:
+        for seed in range(3):
+            write_rows(folder, label, seed, [{**row(label, seed, 1.0 + seed), "step": 10 + seed}])
+    words = checked(report.write(folder))[1]
+    assert (
+        "The curves end at the last look (step 9); what is compared at the last checkpoint was measured at "
+        "the end of training (steps 10 to 12), on the test split." in words
+    )
+
+
+def test_what_always_diverges_is_marked_as_bad(run, tmp_path):
+    folder = make(tmp_path / "study", run)
+    for seed in range(3):
+        write_rows(folder, LABELS[1], seed, [row(LABELS[1], seed, 1.0, "nonfinite", "run", "collapsed")])
+    text, words, _ = checked(report.write(folder))
+    assert '<li class="diverged">' in text
+    assert "which counts against lr=0.2" in words
+
+
+def test_wide_tables_show_that_they_go_on():
+    """Shadows that stay at the box's edges, beneath covers that scroll with what it holds; none on paper."""
+    (box,) = re.findall(r"\n\.wide \{([^}]*)\}", page.STYLE)
+    layers = re.findall(r"(left|right) / [\d.]+rem 100% no-repeat (local|scroll)", box)
+    assert layers == [("left", "local"), ("right", "local"), ("left", "scroll"), ("right", "scroll")]
+    paper = page.STYLE.partition("@media print")[2]
+    assert re.search(r"\.wide \{ overflow: visible; background: none; \}", paper)
+    assert ".more { display: inline; }" not in paper
+    assert "scroll sideways" in page.table("caption", ["a"], [["b"]])
 
 
 def test_several_data_sets_are_compared_together_and_each_alone():

@@ -151,9 +151,15 @@ def test_after_a_kill_it_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
 def test_more_trials_go_on_from_those_there_are(tmp_path, command):
     path = small.write(tmp_path, **{**SPACE, "seeds": [0], "looks": 1})
     play(path, tmp_path / "a")
+    journal = (tmp_path / "a" / campaign.JOURNAL).read_bytes()
+    status, out, _ = command("search", path, "--out", "a", "--trials", 4, "--dry-run")
+    assert "1 trial × 1 seed = 1 run of 6 steps, 3 trials done before: about " in out
+    assert (tmp_path / "a" / campaign.JOURNAL).read_bytes() == journal
+    path = path.rename(tmp_path / "renamed.toml")
     status, out, _ = command("search", path, "--out", "a", "--trials", 4)
     assert status == 0
     assert out.startswith("small: 1 of 1 run to do")
+    path = path.rename(tmp_path / "small.toml")
     play(path, tmp_path / "b", trials=4)
     assert small.values(tmp_path / "a") == small.values(tmp_path / "b")
     assert len({row["configuration"] for row in small.values(tmp_path / "a")}) == 4

@@ -96,6 +96,10 @@ def given_of(path):
         ({"recipe": None}, "the study file: recipe is missing"),
         ({"seeds": [-1]}, "allowed are integers from 0 to"),
         ({"seeds": []}, "allowed: one or more different integers"),
+        (
+            {"seeds": 3},
+            "the study file: seeds is 3, allowed: a list of different integers, such as seeds = [0, 1, 2]",
+        ),
         ({"design": "random"}, "design is 'random', allowed: 'grid' or 'one-at-a-time'"),
         ({"set": 3}, "set is 3, allowed"),
         ({"factors": {"n_critic": [1]}, "paired": {"n_critic": [2]}}, "n_critic is a factor and paired"),
@@ -120,6 +124,23 @@ def test_a_file_that_is_not_there_or_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("a = [")
     with pytest.raises(RecipeError, match="is not valid TOML"):
         file.read(tmp_path / "bad.toml")
+
+
+def test_what_is_no_study_file_is_told_in_a_sentence(tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    with pytest.raises(
+        RecipeError, match=r"study is a folder and no study file: name a TOML file, .*studies/$"
+    ):
+        file.read(folder)
+    (folder / "study.toml").touch()
+    with pytest.raises(RecipeError, match=r"such as those in studies/, here .*study/study\.toml$"):
+        file.read(folder)
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF")
+    with pytest.raises(RecipeError, match=r"photo\.jpg is no text, so it is no study file: name a TOML file"):
+        file.read(tmp_path / "photo.jpg")
+    with pytest.raises(RecipeError, match=r"cannot be read \(Not a directory\): name a TOML file"):
+        file.read(tmp_path / "photo.jpg" / "a.toml")
 
 
 def test_a_size_merges_set_and_replaces_the_rest(tmp_path):
@@ -239,6 +260,14 @@ def test_the_baseline_is_one_of_the_labels():
     assert labels(factors={"batch_size": [4, 16]}, baseline="batch_size=16")
     with pytest.raises(RecipeError, match="baseline is 'batch_size=15': did you mean 'batch_size=1"):
         planned(factors={"batch_size": [4, 16]}, baseline="batch_size=15")
+
+
+def test_labels_with_commas_are_quoted_in_lists():
+    factors = {"batch_size": [4, 16], "n_critic": [1]}
+    with pytest.raises(
+        RecipeError, match=r"allowed: 'batch_size=4, n_critic=1', 'batch_size=16, n_critic=1'$"
+    ):
+        planned(factors=factors, baseline="nothing like it")
 
 
 def test_a_later_variant_drops_the_options_that_set_gave_the_old_one():
@@ -449,7 +478,7 @@ def test_a_run_collapsed_where_a_severe_collapse_stands_or_it_diverged(
 ):
     looks = [("frechet", value) for value in (9.0, 8.0, 4.0, 6.0, 4.0)] + [("precision", 0.5)] * 3
     run = written_run(tmp_path / "run", state, [finding(*each) for each in findings], looks)
-    rows = {row["metric"]: row for row in trial._of_the_run(run)}
+    rows = {row["metric"]: row for row in trial.of_the_run(run)}
     assert (rows["collapsed"]["value"], rows["severe"]["value"]) == (collapsed, severe)
     assert rows["fluctuation"]["value"] == pytest.approx(2 / 4)
     assert "estimate-correlation" not in rows
@@ -667,6 +696,15 @@ def test_other_settings_are_refused_with_each_difference(tmp_path):
         study(small.write(tmp_path, sizes={"tiny": {}}), out, size="tiny")
 
 
+def test_the_name_of_the_file_does_not_matter(tmp_path):
+    out = tmp_path / "out"
+    small.play(small.write(tmp_path), out)
+    events = small.play(small.write(tmp_path, "renamed", seeds=[0, 1]), out)
+    assert [(event["label"], event["seed"]) for event in events if event["event"] == "run"] == [("centre", 1)]
+    assert {row["study"] for row in small.values(out)} == {"small"}  # by one name, or it were two studies
+    assert file.read(out / "study.toml").name == "small"
+
+
 def test_a_point_that_changed_and_kept_its_name_is_refused(tmp_path):
     out, own = tmp_path / "out", {"name": "own", "set": {"batch_size": 4}}
     small.play(small.write(tmp_path, points=[own]), out)
@@ -743,7 +781,9 @@ def test_the_second_process_on_a_study_is_refused(tmp_path):
     path = small.write(tmp_path)
     first = iter(study(path, tmp_path / "out"))
     assert next(first)["event"] == "start"
-    with pytest.raises(RunError, match=rf"out is being trained by process {os.getpid()} on .*: wait for it"):
+    with pytest.raises(
+        RunError, match=rf"the study .*out is being played by process {os.getpid()} on .*: wait"
+    ):
         list(study(path, tmp_path / "out"))
     first.close()
     assert small.play(path, tmp_path / "out")[-1]["reason"] == "done"
@@ -814,6 +854,37 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, command):
     assert said[3].startswith("2 configurations × 3 seeds = 6 runs at equal steps: about ")
     assert "with 2 workers" in said[3]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["small.toml"]
+
+
+def test_a_dry_run_of_a_begun_study_says_what_is_left(tmp_path, command):
+    path, out = small.write(tmp_path, factors=small.RATES), tmp_path / "out"
+    small.play(path, out)
+    assert "\n2 done, 0 left: about 0 s" in command("study", path, "--out", out, "--dry-run")[1]
+    more = small.write(tmp_path, factors=small.RATES, seeds=[0, 1])
+    failed, done, begun, new = study(more, out).trials
+    trial.fail(failed, "so")  # at its end, for instance as it was measured
+    begun.run.mkdir(parents=True)
+    (begun.run / "events.jsonl").write_text('{"event": "step", "step": 3}\n')
+    it = study(more, out)
+    assert [each.row for each in it.left] == [failed.row, begun.row, new.row]
+    assert it.seconds_left == pytest.approx(begun.cost / 2 + new.cost)
+    assert "= 4 runs at equal steps: about" in show.plan_text(it)
+    assert "\n1 done, 3 left: about" in show.plan_text(it)
+    assert done.row.is_file()
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"images": 100}, "at equal images (within one step): about"),
+        ({"images": 96}, "at equal images: about"),
+        ({"seconds": 2.0}, "at equal seconds, by a step's time measured once before the runs: about"),
+        ({"flops": 1e9}, "at equal FLOPs, counted on one step: about"),
+    ],
+)
+def test_the_plan_says_what_equal_means(tmp_path, command, budget, said):
+    path = small.write(tmp_path, budget=budget, factors={"batch_size": [8, 16]})
+    assert said in command("study", path, "--dry-run")[1]
 
 
 def test_json_is_one_event_a_line(tmp_path, command):
@@ -978,10 +1049,11 @@ def test_findings_that_are_rows_and_the_loss_beside_the_accuracy(monkeypatch):
         def events(self, kind):
             return iter(steps if kind == "step" else [])
 
-    rows = {row["metric"]: row["value"] for row in trial._of_the_run(Made("bigan-dense"))}
+    rows = {row["metric"]: row["value"] for row in trial.of_the_run(Made("bigan-dense"))}
+    assert set(rows) <= set(table.OF_RUNS)
     assert (rows["found-checkerboard"], rows["found-oversmooth"], rows["severe"]) == (1.0, 0.0, 0.0)
     assert rows["loss-goes-with-accuracy"] == pytest.approx(1.0)
-    assert "loss-goes-with-accuracy" not in {row["metric"] for row in trial._of_the_run(Made("dcgan"))}
+    assert "loss-goes-with-accuracy" not in {row["metric"] for row in trial.of_the_run(Made("dcgan"))}
 
 
 @pytest.mark.parametrize("key", ["seed", "steps", "epochs"])

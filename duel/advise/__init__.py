@@ -24,7 +24,7 @@ def advise(
     evidence  that which travels with the package by default
 
     Two steps are played on trial. DataError where there is nothing to train on, RecipeError for options
-    that the data do not have, InputError where `out` cannot be written.
+    that the data do not have, InputError where `out` cannot be written or is there already.
     """
     from duel.advise import advice
 

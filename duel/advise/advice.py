@@ -17,10 +17,10 @@ from duel.advise.cautions import FEW, Size, cautions
 from duel.advise.evidence import DEFAULT, RANKING, Evidence, Study
 from duel.advise.look import Look, look
 from duel.advise.reasons import FOR_POINTS, Gain, expected, labels_gain, reasons, watch
-from duel.advise.rule import LIMIT, Choice, choose
+from duel.advise.rule import FAR, LIMIT, Choice, choose
 from duel.datasets._base import SPLITS, Data, Spec, Split, fit_images
 from duel.datasets.folder import Folder
-from duel.errors import RecipeError
+from duel.errors import InputError, RecipeError
 from duel.recipe import Recipe, Tree
 
 _SIDES = range(4, 1025)
@@ -38,6 +38,8 @@ def advise(
     data: str | Path, changes: Mapping[str, Any], out: Path | None, evidence: Evidence | None
 ) -> dict[str, Any]:
     """As `duel.advise.advise`."""
+    if out is not None:
+        _refuse_there(out)
     it = look(data, changes)
     known = evidences.read() if evidence is None else evidence
     choice = choose(known, it.features) if it.features else Choice(None, {}, {})
@@ -55,11 +57,7 @@ def advise(
         "format": 1,
         "data": it.to_dict(),
         "machine": _machine(recipe),
-        "evidence": {
-            "far": choice.label is None,
-            "limit": LIMIT,
-            "distances": {name: round(value, 2) for name, value in choice.distances.items()},
-        },
+        "evidence": _nearness(choice),
         "recipe": {"name": start.name, "set": {**start.set, **options}},
         "expected": expected(choice, study),
         "cost": {"steps": steps, "seconds": round(cost["seconds"] * steps, 1)}
@@ -75,6 +73,28 @@ def advise(
     if out is not None:
         io.write_out(out, _toml(tree, recipe, found).encode())
     return found
+
+
+def _refuse_there(out: Path) -> None:
+    """InputError where a file is there already: a recipe may have been worked on by hand."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder: name a file in it")
+    if out.exists():
+        raise InputError(f"--out {out} exists, and is kept as it is: name a new file, or remove that one")
+
+
+def _nearness(choice: Choice) -> dict[str, Any]:
+    """How near the evidence is. far: whether it is beyond the limit; None where nothing has a distance."""
+    nearest = choice.nearest
+    apart = None if nearest is None else choice.distances[nearest]
+    return {
+        "far": None if apart is None else apart > LIMIT,
+        "rule": FAR,
+        "limit": LIMIT,
+        "nearest": nearest,
+        "distance": None if apart is None else round(apart, 2),
+        "distances": {name: round(value, 2) for name, value in choice.distances.items()},
+    }
 
 
 # ---------------------------------------------------------------- the recipe

@@ -118,7 +118,7 @@ def _nothing_known(it: Look, evidence: Evidence, choice: Choice) -> str:
         apart = choice.distances[choice.nearest]
         why = (
             f"far from all evidence: {choice.nearest} is the nearest, {apart:.1f} units away, {LIMIT:g} are "
-            f"the most ({_why_apart(it, evidence, choice.nearest)})"
+            f"the most, by judgement ({_why_apart(it, evidence, choice.nearest)})"
         )
     return f"{why}; so this is no advice but the default, {default}"
 

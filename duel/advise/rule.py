@@ -18,6 +18,10 @@ from duel.advise.look import FEATURES
 from duel.intervals import t_interval
 
 LIMIT = 2.0  # units: two whole steps in one feature, or one in each of four
+FAR = (
+    f"far is a distance above {LIMIT:g} units from every data set of the evidence: a limit set by judgement "
+    "and not measured, beyond which nothing is advised but the default"
+)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ class Scale:
     def share(self, value: float) -> float:
         """How far along the axis a value stands: 0 at its beginning, 1 at its end."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            # Not of quotients, which may be beyond all numbers.
+            low, high = math.log(self.low), math.log(self.high)
+            return (math.log(value) - low) / (high - low)
         return (value - self.low) / (self.high - self.low)
 
 

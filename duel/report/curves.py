@@ -8,7 +8,7 @@ from duel.report import charts
 from duel.report.charts import Line
 from duel.report.page import Html, folded, heading, joined, panels, paragraph
 from duel.report.reading import Configuration, Factor, Reading, Trial
-from duel.report.shared import arrow, as_number, curve
+from duel.report.shared import arrow, as_number, curve, measured_at, span
 
 _BAND = (
     "Line: mean over the seeds that have a value at this step; band: from the lowest to the highest of them. "
@@ -18,7 +18,8 @@ _BAND = (
 
 def by_configuration(found: Reading) -> Html:
     """A chart for each metric and data set; with many configurations, a small one for each of them."""
-    parts: list[object] = [paragraph(f"On the validation split, while they trained. {_BAND}", "note")]
+    said = f"On the validation split, while they trained. {_BAND}{_ends(found)}"
+    parts: list[object] = [paragraph(said, "note")]
     for data in data_sets(found):
         of_data = [each for each in found.configurations if each.data == data]
         for place, metric in enumerate(metrics_of(of_data)):
@@ -31,6 +32,21 @@ def by_configuration(found: Reading) -> Html:
     if len(parts) == 1:
         return paragraph("Nothing was measured while the runs trained (looks = 0, or none has come so far).")
     return _side_by_side(parts)
+
+
+def _ends(found: Reading) -> str:
+    """Where the curves end, if what is compared was measured after the last look."""
+    if not found.metrics:
+        return ""
+    compared = measured_at(found.rows, found.metrics[0], "last")
+    runs = (trial.looks.get(found.metrics[0], []) for trial in found.trials if trial.state == "done")
+    last = [float(events[-1]["step"]) for events in runs if events]
+    if not compared or not last or max(last) >= max(compared):
+        return ""
+    return (
+        f" The curves end at the last look ({span(last)}); what is compared at the last checkpoint was "
+        f"measured at the end of training ({span(compared)}), on the test split."
+    )
 
 
 def _side_by_side(parts: Sequence[object]) -> Html:

@@ -88,7 +88,11 @@ def table(
     body = "\n".join(f"<tr>{_row(row, kinds)}</tr>" for row in rows)
     shown = wide(Html(f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"), caption)
     # A caption inside the box would scroll away with it.
-    return joined([paragraph(caption, "note"), shown])
+    return joined([paragraph(Html(f"{escape(caption)}{_MORE}"), "note"), shown])
+
+
+# Seen on narrow screens only; that the edge is shaded where there is more is the style's doing.
+_MORE = Html('<span class="more">; where its edge is shaded it goes on: scroll sideways</span>')
 
 
 def _row(row: Sequence[object], kinds: Sequence[str]) -> str:
@@ -141,9 +145,11 @@ def document(title: str, lead: object, sections: Sequence[Section]) -> str:
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #5c5d66; --line: #c9cad1; --paper: #ffffff;
   --panel: #f4f5f8; --link: #1b5fc1; --bad: #b3261e; --good: #1a6b3c; --pale: #8a8b94;
+  --edge: #0000004d;
   --s0: #1644de; --s1: #e53601; --s2: #029b71; --s3: #d55dc9; --s4: #4c2607; --s5: #40404a; }
 @media screen and (prefers-color-scheme: dark) { :root { --ink: #e8e8ea; --soft: #a9aab3; --line: #44454e;
   --paper: #17181c; --panel: #212228; --link: #7db1ff; --bad: #ff9a90; --good: #7fd6a0; --pale: #777883;
+  --edge: #ffffff59;
   --s0: #1c85f7; --s1: #c46d26; --s2: #11f789; --s3: #e80d75; --s4: #fec01b; --s5: #d5d5dc; } }
 * { box-sizing: border-box; }
 body { max-width: 72rem; margin: 0 auto; padding: 1.5rem; background: var(--paper); color: var(--ink);
@@ -160,23 +166,31 @@ nav a { display: inline-block; padding: .2rem 0; }
 .verdicts { list-style: none; padding: 0; }
 .verdicts li { margin: .5rem 0; padding: .5rem .9rem; background: var(--panel);
   border-left: 4px solid var(--line); }
-.verdicts .better { border-color: var(--good); } .verdicts .worse { border-color: var(--bad); }
+.verdicts .better { border-color: var(--good); }
+.verdicts .worse, .verdicts .diverged { border-color: var(--bad); }
 .severe { color: var(--bad); font-weight: 600; } .warning { font-weight: 600; }
 dl { display: grid; grid-template-columns: fit-content(14rem) 1fr; gap: .3rem 1.25rem; margin: 1rem 0; }
 dt { color: var(--soft); } dd { margin: 0; }
-.wide { overflow-x: auto; margin: 1rem 0; }
+/* Shadows stay at the edges of the box, and covers that scroll with what is in it hide them at its ends. */
+.wide { overflow-x: auto; margin: 1rem 0; --under: var(--paper); background:
+  linear-gradient(90deg, var(--under) 40%, transparent) left / 3rem 100% no-repeat local,
+  linear-gradient(270deg, var(--under) 40%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(90deg, var(--edge), transparent) left / 1.1rem 100% no-repeat scroll,
+  linear-gradient(270deg, var(--edge), transparent) right / 1.1rem 100% no-repeat scroll, var(--under); }
+.wide:has(> pre) { --under: var(--panel); }
+.more { display: none; }
 table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums;
   overflow-wrap: normal; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; white-space: nowrap; vertical-align: top;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
-tbody th { font-weight: 400; white-space: normal; min-width: 15rem; max-width: 22rem; position: sticky;
-  left: 0; background: var(--paper); }
+thead th:first-child, tbody th { position: sticky; left: 0; background: var(--paper); }
+tbody th { font-weight: 400; white-space: normal; min-width: 15rem; max-width: 22rem; }
 td.words { white-space: normal; min-width: 8rem; }
 .number { text-align: right; padding-left: .8rem; padding-right: 0; }
 td.words, th + th.words { padding-left: .8rem; }
 pre, code { font: .87rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
-pre { margin: 0; padding: .75rem 1rem; background: var(--panel); overflow-wrap: normal; width: max-content;
+pre { margin: 0; padding: .75rem 1rem; overflow-wrap: normal; width: max-content;
   min-width: 100%; }
 details { margin: .75rem 0; } summary { cursor: pointer; padding: .25rem 0; color: var(--link); }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .25rem; }
@@ -207,9 +221,14 @@ g:hover > .line { stroke-width: 3.5; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .25rem 0 0; padding: 0;
   font-size: .88rem; }
 .key { display: inline-block; width: 2rem; height: .65rem; margin-right: .4rem; }
+@media screen and (max-width: 60rem) { .more { display: inline; } }
 @media (max-width: 30rem) { body { padding: 1rem; } dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .6rem; } tbody th { min-width: 8.5rem; } }
+  dd { margin-bottom: .6rem; } tbody th { min-width: 8.5rem; }
+  thead th:first-child, tbody th { border-right: 1px solid var(--line); } }
 @media print { body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; }
   h2, h3 { break-after: avoid; } tr, figure, .verdicts li { break-inside: avoid; }
-  .wide { overflow: visible; } table { font-size: 8pt; } pre { white-space: pre-wrap; width: auto; } }
+  .wide { overflow: visible; background: none; } table { font-size: 8pt; }
+  th, td { padding-right: .3rem; white-space: normal; } tbody th { min-width: 6rem; max-width: 11rem; }
+  .number, td.words, th + th.words { padding-left: .3rem; } td.words { min-width: 4rem; }
+  .dots { width: 5.5rem; } pre { white-space: pre-wrap; width: auto; } }
 """

@@ -64,6 +64,20 @@ def curve(name: str, events: Iterable[Mapping[str, Any]], style: str = "0") -> L
     return Line(name, steps, values["value"], values["low"], values["high"], style)
 
 
+def measured_at(rows: Iterable[Mapping[str, Any]], metric: str, checkpoint: str) -> list[float]:
+    """The steps at which a metric was measured, by the rows of a study's table."""
+    own = (row for row in rows if (row["metric"], row["checkpoint"]) == (metric, checkpoint))
+    return [step for row in own if (step := as_number(row.get("step"))) is not None]
+
+
+def span(steps: Iterable[float]) -> str:
+    """Steps as text: "step 1,000", "steps 200 to 1,000"; nothing where there are none."""
+    low, high = min(known := list(steps), default=None), max(known, default=None)
+    if low == high:
+        return "" if low is None else f"step {number(low)}"
+    return f"steps {number(low)} to {number(high)}"
+
+
 def state(run: Run) -> dict[str, Any]:
     """What run.json says; where it is damaged, only that its state is not known."""
     try:

@@ -32,10 +32,12 @@ from duel.report.shared import (
     arrow,
     as_number,
     between,
+    measured_at,
     number,
     provenance,
     provenance_items,
     severity,
+    span,
 )
 
 _ALL_PICTURES = 2_600_000  # bytes of all pictures of a study; base64 makes a third more of them
@@ -150,9 +152,12 @@ def _verdicts(found: Reading, tables: Sequence[Contests | str]) -> Html:
     first = tables[0]
     if isinstance(first, str):
         return paragraph(first)
-    what = f"{first.metric} ({arrow(first.better)}) on the test split, {first.checkpoint} checkpoint"
+    what = f"{_measure(found.rows, first)} ({arrow(first.better)})"
     against = f"Compared with the baseline, {first.baseline}: {what}, in pairs of equal data and seed."
-    items = "".join(f'<li class="{each.verdict}">{escape(each.sentence())}.</li>' for each in first.contests)
+    items = "".join(
+        f'<li class="{each.verdict.replace(" ", "-")}">{escape(each.sentence())}.</li>'
+        for each in first.contests
+    )
     notes = bullets((f"{note}." for note in first.notes), "note")
     return joined(
         [paragraph(against), Html(f'<ul class="verdicts">{items}</ul>'), notes if first.notes else ""]
@@ -186,24 +191,41 @@ def _design(found: Reading) -> Html:
 
 
 def honesty(found: Reading) -> str:
-    """What was equal for all configurations, and what was not and by how much."""
-    amounts = {
-        "generator updates": [as_number(each.planned.get("steps")) for each in found.configurations],
-        "images drawn": [as_number(each.planned.get("images")) for each in found.configurations],
-        "seconds of computing a run": _seconds(found),
+    """What was equal for all configurations, and what was not and by how much; of seconds what they are."""
+    steps, images = (_planned(found, column) for column in ("steps", "images"))
+    # Images are known where every configuration has steps and images, above 0.
+    known = bool(images) and len(images) == len(steps) and min(*images, *steps) > 0
+    alike = {
+        "generator updates": (steps, len(set(steps)) == 1),
+        "images drawn": (images, known and table.within_a_step(images, steps)),
     }
-    equal, unequal = [], []
-    for name, values in amounts.items():
-        known = [value for value in values if value is not None]
-        if not known:
-            continue
-        low, high = min(known), max(known)
-        if name in ("generator updates", "images drawn") and low == high:
-            equal.append(f"{name} ({number(low)})")
-        else:
-            unequal.append(f"{name} ({number(low, 3)} to {number(high, 3)})")
+    equal: list[str] = []
+    unequal: list[str] = []
+    for name, (values, same) in alike.items():
+        if values and same:
+            equal.append(f"{name} ({_range(values)}{', within one step' if len(set(values)) > 1 else ''})")
+        elif values:
+            unequal.append(f"{name} ({_range(values)})")
     said = [f"Equal for all configurations: {' and '.join(equal)}."] if equal else []
-    return " ".join([*said, f"Not equal: {' and '.join(unequal)}." if unequal else ""]).strip()
+    if found.study.budget.kind in table.COST_BY:
+        said.append(f"Equal as planned: {table.COST_BY[found.study.budget.kind]}.")
+    said += [f"Not equal: {' and '.join(unequal)}."] if unequal else []
+    if seconds := [value for value in _seconds(found) if value is not None]:
+        said.append(
+            f"Measured: {_range(seconds)} seconds of computing a run; other work of the machine is in that."
+        )
+    return " ".join(said)
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _planned(found: Reading, column: str) -> list[float]:
+    """What the plan has in a column of the configurations, where it is a number."""
+    values = [as_number(each.planned.get(column)) for each in found.configurations]
+    return [value for value in values if value is not None]
 
 
 def _seconds(found: Reading) -> list[float | None]:
@@ -232,7 +254,7 @@ def _tables(found: Reading, tables: Sequence[Contests | str]) -> Html:
     first, *others = (_table(found.rows, each) for each in tables)
     data = curves.data_sets(found)
     alone = [folded(f"On {each} alone", within(found, each)) for each in data] if len(data) > 1 else []
-    titles = [each if isinstance(each, str) else _caption(each) for each in tables]
+    titles = [each if isinstance(each, str) else _caption(found.rows, each) for each in tables]
     note = (
         "Intervals of 95 % are Student's t over seeds, not corrected for their number. p is adjusted by "
         "Holm's procedure over the comparisons of one table, and decides the verdict. Dots are single runs, "
@@ -248,8 +270,15 @@ def _tables(found: Reading, tables: Sequence[Contests | str]) -> Html:
     )
 
 
-def _caption(contests: Contests) -> str:
-    return f"{contests.metric}, {contests.checkpoint} checkpoint, test split ({arrow(contests.better)})"
+def _caption(rows: Sequence[Row], contests: Contests) -> str:
+    return f"{_measure(rows, contests)} ({arrow(contests.better)})"
+
+
+def _measure(rows: Sequence[Row], contests: Contests) -> str:
+    """The metric, the split, the checkpoint with its steps."""
+    at = span(measured_at(rows, contests.metric, contests.checkpoint))
+    where = f"the {contests.checkpoint} checkpoint{f' ({at})' if at else ''}"
+    return f"{contests.metric} on the test split, at {where}"
 
 
 def _table(rows: Sequence[Row], contests: Contests | str) -> Html:
@@ -279,7 +308,7 @@ def _table(rows: Sequence[Row], contests: Contests | str) -> Html:
         "p",
         "verdict",
     ]
-    return html_table(_caption(contests), head, lines, left=(0, 4, 8))
+    return html_table(_caption(rows, contests), head, lines, left=(0, 4, 8))
 
 
 def _own(summary: Summary, baseline: bool) -> list[object]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,7 +51,7 @@ class Campaign:
 
     # What may differ when a study is taken up: it changes which runs there are, and none of them.
     free: ClassVar[frozenset[str]] = frozenset(
-        {"title", "claims", "seeds", "factors", "paired", "points", "baseline", "design", "search"}
+        {"name", "title", "claims", "seeds", "factors", "paired", "points", "baseline", "design", "search"}
     )
     kind: ClassVar[str] = "study"
 
@@ -67,13 +67,13 @@ class Campaign:
         """RecipeError or DataError where a configuration cannot be run, RunError where the folder cannot be
         used, InputError where the cluster cannot; nothing is written before that. Takes a second or two for
         each new configuration."""
-        self.study, self.path = study, Path(out)
+        self.path = Path(out)
         self.workers, self.cluster = workers, cluster
         self._allow_code = allow_code if isinstance(allow_code, bool) else tuple(allow_code)
         self._stopping = False
         self._states: dict[Path, str | None] = {}
         self._prepared: set[str] = set()
-        self._refuse_other()
+        self.study = self._taken_up(study)
         if cluster is not None:
             reach(cluster).close()
         self.planned = self._plan()
@@ -99,6 +99,17 @@ class Campaign:
         """What all runs cost, one after the other, without evaluations."""
         return len(self.study.seeds) * sum(each.steps * each.step_seconds for each in self.planned)
 
+    @property
+    def left(self) -> list[Trial]:
+        """The runs that are to be played (on): those that have not ended, and those that failed."""
+        return [each for each in self.trials if self._state(each) in (None, "failed")]
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of `seconds`: runs that have begun go on from where they are."""
+        shares = [_step(each.run) / int(each.tree["steps"]) for each in self.left]
+        return sum(each.cost * (1 - share) for each, share in zip(self.left, shares, strict=True))
+
     def stop(self) -> None:
         """Save the runs under way and end; the same command goes on from there."""
         self._stopping = True
@@ -107,7 +118,7 @@ class Campaign:
 
     def __iter__(self) -> Iterator[Event]:
         _make(self.path)
-        lock = Lock(self.path, new=True)
+        lock = Lock(self.path, new=True, kind=self.kind)
         try:
             lock.sign()
             self._stop_file.unlink(missing_ok=True)  # of a process that was killed
@@ -127,8 +138,7 @@ class Campaign:
             lock.release()
 
     def _events(self) -> Iterator[Event]:
-        began, every = time.perf_counter(), self.trials
-        left = [each for each in every if self._state(each) in (None, "failed")]
+        began, every, left = time.perf_counter(), self.trials, self.left
         yield self._start(len(left))
         if left and not self._stopping:
             with executor(min(self.workers, len(left)), self.cluster) as pool:
@@ -295,8 +305,11 @@ class Campaign:
         if rows:
             io.write_atomic(self.path / "table.csv", table.to_csv(rows).encode())
 
-    def _refuse_other(self) -> None:
-        """RunError where the folder holds something else than (an earlier part of) this study."""
+    def _taken_up(self, study: Study) -> Study:
+        """The study by the name that its folder knows it by: its rows have that, and a file may be renamed.
+
+        RunError where the folder holds something else than (an earlier part of) this study.
+        """
         path = self.path
         if path.exists() and not path.is_dir():
             raise RunError(f"--out {path} is a file: name a folder that is new, empty or this study's own")
@@ -307,11 +320,12 @@ class Campaign:
                 raise RunError(
                     f"--out {path} holds other files and no study: name a folder that is new or empty"
                 )
-            return
+            return study
         kind = "search" if (path / JOURNAL).is_file() else "study"
         if kind != self.kind:
             raise RunError(f"{path} holds a {kind} and no {self.kind}: choose another --out")
-        before, now = self._fixed(read(old)), self._fixed(self.study)
+        begun_as = read(old)
+        before, now = self._fixed(begun_as), self._fixed(study)
         changed = [
             f"{key}: the folder has {before.get(key)!r}, now {now.get(key)!r}"
             for key in sorted({*before, *now})
@@ -321,6 +335,7 @@ class Campaign:
             raise RunError(
                 "\n  ".join([f"{path} holds another {self.kind}; choose another --out:", *changed])
             )
+        return replace(study, name=begun_as.name)
 
     def _refuse_changed(self, planned: Planned) -> None:
         """RunError where the configuration's runs are of another recipe: a point may keep its name."""

@@ -8,7 +8,7 @@ from dataclasses import field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from duel.errors import RecipeError, one_of
+from duel.errors import RecipeError, listed, one_of
 from duel.options import options
 from duel.recipe import build
 from duel.streams import LARGEST_SEED
@@ -183,20 +183,26 @@ class Study:
             yield f"paired lists have different lengths ({lengths}): give equally many values"
         names = [point.name for point in self.points]
         if len(set(names)) < len(names):
-            yield f"points has a name twice: {', '.join(names)}"
+            yield f"points has a name twice: {listed(names)}"
 
 
 def read(file: str | Path, size: str | None = None) -> Study:
     """The study of a TOML file, in one of its sizes. RecipeError with every problem found."""
     path = Path(file)
+    name_one = "name a TOML file, such as those in studies/"
+    if path.is_dir():
+        of_study = f", here {path / 'study.toml'}" if (path / "study.toml").is_file() else ""
+        raise RecipeError(f"{path} is a folder and no study file: {name_one}{of_study}")
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError as error:
-        raise RecipeError(
-            f"there is no study file {path}: name a TOML file, such as those in studies/"
-        ) from error
-    except (ValueError, RecursionError, OSError) as error:
+        raise RecipeError(f"there is no study file {path}: {name_one}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is no text, so it is no study file: {name_one}") from error
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"the study file {path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise RecipeError(f"the study file {path} cannot be read ({error.strerror}): {name_one}") from error
     return resolve({"name": path.stem, **sized(tree, size)})
 
 
@@ -231,7 +237,12 @@ def resolve(tree: Mapping[str, Any]) -> Study:
         values["points"] = [build(f"points.{n}", Point, point, problems) for n, point in enumerate(points)]
     if "search" in values:
         values["search"] = _search(values["search"], problems)
-    study = build("", Study, values, problems, {"budget", "points", "search"} if problems else ())
+    if not isinstance(seeds := values.get("seeds", []), list | tuple):
+        problems.append(
+            f"seeds is {seeds!r}, allowed: a list of different integers, such as seeds = [0, 1, 2]"
+        )
+    noted = {"budget", "points", "search", "seeds"} if problems else ()
+    study = build("", Study, values, problems, noted)
     if problems:
         raise _study_error(problems)
     assert isinstance(study, Study)

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from duel import recipe as recipes
-from duel.errors import DuelError, RecipeError, one_of
+from duel.errors import DuelError, RecipeError, listed, one_of
 from duel.recipe import Recipe
 from duel.study.file import Study
 
@@ -55,7 +55,7 @@ def configurations(study: Study, allow_code: bool | Collection[str] = False) -> 
             found.append(it)
     labels = [each.label for each in found]
     if len(set(labels)) < len(labels):
-        raise RecipeError(f"two configurations have one name: {', '.join(labels)}; rename the points")
+        raise RecipeError(f"two configurations have one name: {listed(labels)}; rename the points")
     if study.baseline is not None and study.baseline not in labels:
         raise RecipeError(f"baseline is {study.baseline!r}: {one_of(labels, study.baseline)}")
     return found

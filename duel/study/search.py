@@ -62,7 +62,7 @@ class SearchCampaign(Campaign):
     """
 
     kind: ClassVar[str] = "search"
-    free: ClassVar[frozenset[str]] = frozenset({"title", "claims", "points", "baseline", "design"})
+    free: ClassVar[frozenset[str]] = frozenset({"name", "title", "claims", "points", "baseline", "design"})
 
     def __init__(
         self,
@@ -75,12 +75,13 @@ class SearchCampaign(Campaign):
     ) -> None:
         """As of Campaign. Every value that may be drawn is tried once, beside the first of the others."""
         _optuna()
-        self._wanted, self._left = wanted, wanted.trials
+        self._wanted, self.done = wanted, 0
         self.space = space(study, wanted)
         self._short = shortened([*study.factors, *study.paired, *wanted.ranges])
         # Neither means anything where configurations are drawn.
         study = replace(study, baseline=None, points=())
         super().__init__(study, out, workers=workers, allow_code=allow_code)
+        self.done = _done(self.path / JOURNAL)
 
     def _plan(self) -> list[Planned]:
         ends = {name: ends_of(values) for name, values in self.space.items()}
@@ -95,7 +96,7 @@ class SearchCampaign(Campaign):
     @property
     def runs(self) -> int:
         """How many runs are left to this call."""
-        return len(self.study.seeds) * self._left
+        return len(self.study.seeds) * max(0, self._wanted.trials - self.done)
 
     @property
     def seconds(self) -> float:
@@ -108,7 +109,7 @@ class SearchCampaign(Campaign):
         began = time.perf_counter()
         journal = _opened(self.path / JOURNAL)
         _take_up(journal, list(self.space))
-        self._left = max(0, self._wanted.trials - _count(journal, "COMPLETE", "PRUNED"))
+        self.done = _count(journal, "COMPLETE", "PRUNED")
         limit = self._wanted.trials + _count(journal, "FAIL")
         yield {**self._start(self.runs), "trials": self._wanted.trials}
         with executor(min(self.workers, self._wanted.at_once * len(self.study.seeds)), None) as pool:
@@ -330,9 +331,25 @@ def _opened(file: Path) -> Any:
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
         io.write_atomic(file, whole)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    storage = _storage(file)
     # Which way is better is known only once something was measured: what is minimised has its sign then.
     return optuna.create_study(storage=storage, study_name="search", load_if_exists=True)
+
+
+def _storage(file: Path) -> Any:
+    storages = _optuna().storages
+    return storages.JournalStorage(storages.journal.JournalFileBackend(str(file)))
+
+
+def _done(file: Path) -> int:
+    """How many trials have ended by a search's journal, which is read only; 0 where there is none."""
+    if not file.is_file():
+        return 0
+    try:
+        journal = _optuna().load_study(study_name="search", storage=_storage(file))
+    except KeyError:  # it was cut short before its first trial
+        return 0
+    return _count(journal, "COMPLETE", "PRUNED")
 
 
 def _take_up(journal: Any, names: list[str]) -> None:

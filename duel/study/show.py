@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from duel import table
 from duel.display import duration, many, printable
 
 if TYPE_CHECKING:
@@ -28,13 +29,34 @@ def plan_text(campaign: Campaign) -> str:
             f"  {each.configuration.label:<{width}}  {each.recipe.name} on {each.configuration.data}: "
             f"{many(each.steps, 'step')}, {images:,} images, {cost} a run"
         )
-    runs, workers = len(campaign.trials), campaign.workers
     lines.append(
-        f"{many(len(planned), 'configuration')} × {many(len(study.seeds), 'seed')} = {many(runs, 'run')} "
-        f"at equal {study.budget.kind}: about {duration(campaign.seconds)} of computing, "
-        f"{duration(campaign.seconds / workers)} with {many(workers, 'worker')}, and the evaluations"
+        f"{many(len(planned), 'configuration')} × {many(len(study.seeds), 'seed')} = "
+        f"{many(campaign.runs, 'run')} at equal {_equal(campaign)}: "
+        f"{_cost(campaign.seconds, campaign.workers)}"
     )
+    left = campaign.left
+    if len(left) < campaign.runs or campaign.seconds_left < campaign.seconds:
+        lines.append(
+            f"{campaign.runs - len(left)} done, {len(left)} left: "
+            f"{_cost(campaign.seconds_left, campaign.workers)}"
+        )
     return printable("\n".join(lines))
+
+
+def _equal(campaign: Campaign) -> str:
+    """What is equal for all configurations, and how far that is known."""
+    kind, planned = campaign.study.budget.kind, campaign.planned
+    images = [each.recipe.drawn(each.steps) for each in planned]
+    if kind == "images" and len(set(images)) > 1:
+        return "images (within one step)"
+    return table.COST_BY.get(kind, kind)
+
+
+def _cost(seconds: float, workers: int) -> str:
+    return (
+        f"about {duration(seconds)} of computing, {duration(seconds / workers)} with "
+        f"{many(workers, 'worker')}, and the evaluations"
+    )
 
 
 def search_text(campaign: SearchCampaign) -> str:
@@ -43,11 +65,11 @@ def search_text(campaign: SearchCampaign) -> str:
     lines = [f"{study.name}: {study.title}" if study.title else study.name]
     for name, values in campaign.space.items():
         lines.append(f"  {name:<{width}}  {_range_text(values)}")
-    runs, seeds, workers = campaign.runs, len(study.seeds), campaign.workers
+    runs, seeds = campaign.runs, len(study.seeds)
+    done = f", {many(campaign.done, 'trial')} done before" if campaign.done else ""
     lines.append(
         f"{many(runs // seeds, 'trial')} × {many(seeds, 'seed')} = {many(runs, 'run')} of "
-        f"{many(campaign.first.steps, 'step')}: about {duration(campaign.seconds)} of computing, "
-        f"{duration(campaign.seconds / workers)} with {many(workers, 'worker')}, and the evaluations"
+        f"{many(campaign.first.steps, 'step')}{done}: {_cost(campaign.seconds, campaign.workers)}"
     )
     return printable("\n".join(lines))
 

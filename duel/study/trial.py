@@ -93,7 +93,7 @@ def _play(trial: Trial) -> str:
         return "interrupted"
     ended = "nonfinite" if state == "nonfinite" else "done"
     shared = {**trial.shared, "state": ended, **_effort(run)}
-    rows = [{**shared, **row} for row in _of_the_run(run)]
+    rows = [{**shared, **row} for row in of_the_run(run)]
     if ended == "done":
         rows = [{**shared, **row} for row in _measured(run, trial.allow_code)] + rows
     io.write_json(trial.row, {"rows": rows})
@@ -162,8 +162,11 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _of_the_run(run: Run) -> list[Row]:
-    """What is said of the whole run: does it hold, how much does it swing, what does diagnosis find?"""
+def of_the_run(run: Run) -> list[Row]:
+    """What is said of the whole run: does it hold, how much does it swing, what does diagnosis find?
+
+    A row for each name of `table.OF_RUNS` that has a value here.
+    """
     findings = run.findings()
     standing = {finding["name"] for finding in findings}
     severe = [finding["name"] for finding in findings if finding["severity"] == "severe"]
