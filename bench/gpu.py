@@ -7,7 +7,7 @@ MNIST beneath DUEL_DATA the embedded digits take its place, and the rows say so.
 numbers it shows that it runs.
 
 speed      images/s of duel's step in float32 and bfloat16, and of the plain tutorial loop; operations against
-           the rate of float32 matrix products (TF32 off), bytes that operations touch against a copy's rate
+           the best rate of a float32 product or convolution (TF32 off), bytes touched against a copy's rate
 quality    seconds of training (evaluation not counted) until FCD on the test split is at or below the target
 """
 

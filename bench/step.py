@@ -3,8 +3,8 @@
 Both train the same networks from the same weights on the same made images, in one process, taking turns: one
 block of steps of the one, one of the other, several times. Printed are the median and the range of the
 milliseconds per step and of the pairwise ratio other / duel (above 1: duel is faster), and which share of the
-machine's rate of matrix products duel's step reaches. duel's step draws, converts and normalises its own
-batches; the others get theirs ready made (bench/loops.py).
+best rate seen here (`duel.cost.peak_flops`) duel's step reaches. duel's step draws, converts and normalises
+its own batches; the others get theirs ready made (bench/loops.py).
 
     python bench/step.py [--threads 2] [--pairs 5] [--steps 20] [--only dcgan-64]
 """
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--only", help="one recipe")
     given = parser.parse_args()
     print(f"torch {torch.__version__}, {given.threads} threads, {given.pairs} pairs of {given.steps} steps")
-    print("| networks | other loop | other, ms/step | duel, ms/step | other / duel | duel, of the peak |")
+    print("| networks | other loop | other, ms/step | duel, ms/step | other / duel | duel, of the best |")
     print("|---|---|---|---|---|---|")
     for each in CONFIGURATIONS:
         if given.only in (None, each[0]):

@@ -45,7 +45,7 @@ def train(
     ] = None,
     changes: Changes = None,
     init_from: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run's last checkpoint.")
+        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run or hub:….")
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Take up this run.")] = None,
     from_run: Annotated[
@@ -93,6 +93,7 @@ def train(
             launch(without_launching(sys.argv[1:]), 1 if devices is None else devices, nodes, rendezvous)
         )
     with before_the_first_step():
+        from duel import hub
         from duel import recipe as recipes
         from duel import session as sessions
 
@@ -137,7 +138,7 @@ def train(
             device=device,
             engine=engine,
             changes=parsed,
-            init_from=init_from,
+            init_from=None if init_from is None else hub.local(init_from, trusted),
             resume=resume,
             stop_on=stop_on,
             advised=None if from_run is None or advice is None else (from_run, advice),
@@ -176,7 +177,7 @@ def bench(
     allow_code: AllowCode = False,
     debug: Debug = False,
 ) -> None:
-    """Time a step of each recipe on this machine, and say how long its whole budget will take."""
+    """Time a step of each recipe on this machine; say how long its whole budget takes and what memory."""
     from duel import cost
     from duel import recipe as recipes
 

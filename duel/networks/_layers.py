@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import register_parametrization
 
 Norm = Literal["batch", "layer", "none", "spectral"]
 
@@ -26,7 +28,27 @@ def weighted(layer: nn.Module, norm: str) -> nn.Module:
 
     Miyato et al. 2018 (arXiv:1802.05957).
     """
-    return spectral_norm(layer) if norm == "spectral" else layer
+    if norm == "spectral":
+        dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # where its output channels are
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        register_parametrization(layer, "weight", WholeSpectralNorm(weight, dim=dim))
+    return layer
+
+
+class WholeSpectralNorm(_SpectralNorm):
+    """PyTorch's spectral norm in the weight's own precision, whatever autocast is on around it.
+
+    On CUDA autocast would do the power iteration's products in bfloat16: a σ of 8 bits, wrong by up to 0.4 %.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight divided by its largest singular value, same shape; in training one iteration first."""
+        device = weight.device.type
+        known = torch.amp.is_autocast_available(device)  # not for "meta", where networks are only checked
+        with torch.autocast(device, enabled=False) if known else contextlib.nullcontext():
+            normalised: Tensor = super().forward(weight)
+        return normalised
 
 
 def normalising(norm: str, channels: int, classes: int = 0) -> list[nn.Module]:
