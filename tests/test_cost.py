@@ -1,6 +1,8 @@
 """What a step costs, and where its time goes."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -140,3 +142,14 @@ def test_an_option_is_no_file_for_a_trace_and_nothing_timed_is_no_success(capsys
     assert (status, "name of a file" in err) == (2, True)
     status, out, _ = command(capsys, monkeypatch, "bench", "nosuch", "--data", "digits")
     assert (status, "there is no recipe 'nosuch'" in out) == (2, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's way to count")
+def test_the_memory_of_a_large_parent_is_not_the_childs():
+    child = "from duel.session import _peak_memory; print(_peak_memory('cpu'))"
+    parent = (
+        "import subprocess, sys; large = b'1' * 900_000_000; "
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    said = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True).stdout
+    assert 50_000_000 < int(said) < 800_000_000
