@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from duel.diagnose import diagnose
     from duel.errors import DuelError
     from duel.evaluate import evaluate
+    from duel.hub import load
     from duel.recipe import Recipe
     from duel.run import Run
-    from duel.run import Run as load
     from duel.session import Session, train
 
 _HOME = {
@@ -27,7 +27,7 @@ _HOME = {
     "Session": ("duel.session", "Session"),
     "diagnose": ("duel.diagnose", "diagnose"),
     "evaluate": ("duel.evaluate", "evaluate"),
-    "load": ("duel.run", "Run"),
+    "load": ("duel.hub", "load"),
     "train": ("duel.session", "train"),
 }
 

@@ -69,13 +69,13 @@ def checked(event: Mapping[str, Any]) -> tuple[Event | None, list[str]]:
     """An event without values of the wrong kind, and what they were; None for one without use."""
     if not isinstance(event.get("event"), str):
         return None, [_wrong(event, "event")]
-    if not _is_number(event.get("time", 0)):
+    if not is_number(event.get("time", 0)):
         found, wrong = checked({name: value for name, value in event.items() if name != "time"})
         return found, [_wrong(event, "time"), *wrong]
     kind = _KINDS.get(event["event"])
     if kind is None:
         return dict(event), []
-    if not _is_step(event.get("step")):
+    if not is_step(event.get("step")):
         return None, [_wrong(event, "step")]
     return kind(event)
 
@@ -83,7 +83,7 @@ def checked(event: Mapping[str, Any]) -> tuple[Event | None, list[str]]:
 def _step(event: Mapping[str, Any]) -> tuple[Event | None, list[str]]:
     """Whoever draws curves of the steps' numbers wants all of them, so one that is wrong costs the line."""
     names = [name for name in event if name != "event"]
-    return _all_or_nothing(event, [name for name in names if not _is_number(event[name])])
+    return _all_or_nothing(event, [name for name in names if not is_number(event[name])])
 
 
 def _metric(event: Mapping[str, Any]) -> tuple[Event | None, list[str]]:
@@ -147,15 +147,15 @@ def _fits_fact(name: str, value: Any) -> bool:
     if name == "held_out":
         return isinstance(value, dict) and all(map(_is_number_or_none, value.values()))
     if name in ("class_counts", "constant_channels"):
-        return isinstance(value, list) and all(map(_is_step, value))
+        return isinstance(value, list) and all(map(is_step, value))
     return _is_number_or_none(value)
 
 
 def _is_number_or_none(value: Any) -> bool:
-    return value is None or _is_number(value)
+    return value is None or is_number(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether it is a finite number that one can go on with."""
     return _is_float(value) and abs(value) <= _LARGEST
 
@@ -167,7 +167,7 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, float) or abs(value) <= _LARGEST
 
 
-def _is_step(value: Any) -> bool:
+def is_step(value: Any) -> bool:
     """Whether it is a count: of steps, of samples, of a channel."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_STEP
 
@@ -177,7 +177,7 @@ def finding_fits(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     named = all(isinstance(value.get(name), str) for name in ("name", "severity", "explanation"))
-    said = _is_number(value.get("confidence"))
+    said = is_number(value.get("confidence"))
     parts = (value.get("evidence"), _is_evidence), (value.get("advice"), _is_advice)
     return named and said and all(isinstance(part, list) and all(map(fits, part)) for part, fits in parts)
 
@@ -187,8 +187,8 @@ def _is_evidence(value: Any) -> bool:
         return False
     steps = value.get("steps")
     both = [value.get(name) for name in ("value", "threshold")]
-    said = all(isinstance(each, str) or _is_number(each) for each in both)
-    return said and isinstance(steps, list) and bool(steps) and all(map(_is_step, steps))
+    said = all(isinstance(each, str) or is_number(each) for each in both)
+    return said and isinstance(steps, list) and bool(steps) and all(map(is_step, steps))
 
 
 def _is_advice(value: Any) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from duel.errors import ChecksumError, DataError, DuelError, InputError
 
 _BLOCK = 1 << 20
+_WAIT = 10  # seconds for a host's answer
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -216,3 +217,23 @@ def download(
     finally:
         beside.unlink(missing_ok=True)
     return path
+
+
+def unreachable(address: str) -> str | None:
+    """Why the host of a URL cannot be reached; None where it can, and where a proxy stands in between.
+
+    For libraries that would try for half a minute, with a line for each time.
+    """
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    url = urlsplit(address)
+    if getproxies() or not url.hostname:
+        return None
+    try:
+        port = url.port or (80 if url.scheme == "http" else 443)
+        socket.create_connection((url.hostname, port), _WAIT).close()
+    except OSError as error:
+        return f"{url.hostname} cannot be reached ({error})"
+    return None

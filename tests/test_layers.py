@@ -11,7 +11,7 @@ PACKAGE = catalog.PACKAGE
 LEVELS = [
     {"__main__", "cli"},
     {"studio"},
-    {"advise", "compare", "comparison", "measured", "robustness", "report"},
+    {"advise", "compare", "comparison", "hub", "measured", "robustness", "report", "track"},
     {"study", "together", "cost", "profiling"},
     {"session", "display", "explain"},
     {"loop"},
@@ -52,6 +52,7 @@ LEVELS = [
         "events",
         "intervals",
         "launch",
+        "markdown",
         "nonfinite",
         "ranks",
         "schedule",

@@ -44,7 +44,7 @@ AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Import variants from outside the package that a file names.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder, or hub:OWNER/NAME[@REVISION].")]
 Checkpoint = Annotated[str, typer.Option(help="last, best or a step.")]
 WeightsOption = Annotated[
     Literal["ema", "raw"], typer.Option(help="ema: the averaged ones where the run keeps them; or raw.")

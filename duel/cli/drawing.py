@@ -27,10 +27,9 @@ def sample(
     debug: Debug = False,
 ) -> None:
     """Draw new samples from a trained run; of a conditional one a row for each class."""
-    from duel import export
-    from duel.run import Run
+    from duel import export, hub
 
-    print(export.write_samples(Run(run, allow_code), out, n, seed, which(checkpoint), label, weights))
+    print(export.write_samples(hub.load(run, allow_code), out, n, seed, which(checkpoint), label, weights))
 
 
 @app.command()
@@ -48,10 +47,9 @@ def encode(
     debug: Debug = False,
 ) -> None:
     """Write the latent vectors of data, as the encoder of a bidirectional run sees them."""
-    from duel import export
-    from duel.run import Run
+    from duel import export, hub
 
-    print(export.write_codes(Run(run, allow_code), out, data, split, hidden, which(checkpoint), weights))
+    print(export.write_codes(hub.load(run, allow_code), out, data, split, hidden, which(checkpoint), weights))
 
 
 @app.command()
@@ -76,10 +74,9 @@ def reconstruct(
     debug: Debug = False,
 ) -> None:
     """Show images beside what encoder and generator of a bidirectional run make of them."""
-    from duel import export
-    from duel.run import Run
+    from duel import export, hub
 
-    it = Run(run, allow_code)
+    it = hub.load(run, allow_code)
     print(export.write_reconstructions(it, out, images or (), n, split, label, which(checkpoint), weights))
 
 
@@ -107,10 +104,9 @@ def interpolate(
     debug: Debug = False,
 ) -> None:
     """Walk between pairs of latent vectors; of a conditional run each row is of one class."""
-    from duel import export
-    from duel.run import Run
+    from duel import export, hub
 
-    it = Run(run, allow_code)
+    it = hub.load(run, allow_code)
     print(export.write_walks(it, out, n, steps, seed, path, labels, which(checkpoint), weights))
 
 
@@ -137,9 +133,8 @@ def export_(
     debug: Debug = False,
 ) -> None:
     """Write the generator for other programs (ONNX, safetensors), or a folder of images that it makes."""
-    from duel import export
-    from duel.run import Run
+    from duel import export, hub
 
-    it, names = Run(run, allow_code), also.split(",") if also else []
+    it, names = hub.load(run, allow_code), also.split(",") if also else []
     for written in export.write(it, form, out, which(checkpoint), weights, names, n, seed):
         print(written)

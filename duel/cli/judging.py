@@ -15,7 +15,9 @@ from duel.errors import InputError
 
 @app.command()
 def evaluate(
-    target: Annotated[Path, typer.Argument(help="A run folder, or a folder of images.")],
+    target: Annotated[
+        Path, typer.Argument(help="A run folder, a folder of images, or hub:OWNER/NAME[@REVISION].")
+    ],
     against: Annotated[
         str | None, typer.Option(help="A listed data set or a folder; a run's own data by default.")
     ] = None,
@@ -38,14 +40,14 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Measure a run, or any folder of images, against real data."""
-    from duel import display
+    from duel import display, hub
     from duel import evaluate as compute
     from duel import recipe as recipes
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     parsed = dict(recipes.parse_change(text) for text in changes or [])
     result = compute(
-        target,
+        hub.local(target, allow_code),
         against,
         metrics=names,
         features=features,

@@ -14,8 +14,6 @@ from duel.datasets._images import check_file, one_line
 from duel.datasets._streamed import MAX_FILE, Item, label_of
 from duel.errors import DataError, one_of
 
-_WAIT = 10  # seconds for an answer of the Hub
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -73,26 +71,16 @@ def _library(source: str) -> Any:
 
 def _check_network(source: str, endpoint: str) -> None:
     """Raises DataError at once where the library would try for half a minute, with a line for each time."""
-    import socket
-    from urllib.parse import urlsplit
-    from urllib.request import getproxies
-
     if os.environ.get("DUEL_OFFLINE") or os.environ.get("HF_HUB_OFFLINE"):
         raise DataError(
             f"hf:{source} is not in the cache, and DUEL_OFFLINE or HF_HUB_OFFLINE is set: unset it, or "
             "load the data set once where there is a network"
         )
-    address = urlsplit(endpoint)
-    if getproxies() or not address.hostname:
-        return
-    try:
-        port = address.port or (80 if address.scheme == "http" else 443)
-        socket.create_connection((address.hostname, port), _WAIT).close()
-    except OSError as error:
+    if (why := io.unreachable(endpoint)) is not None:
         raise DataError(
-            f"hf:{source} is not in the cache, and {address.hostname} cannot be reached ({error}): look at "
-            "the network, or load the data set once where there is one"
-        ) from error
+            f"hf:{source} is not in the cache, and {why}: look at the network, or load the data set once "
+            "where there is one"
+        )
 
 
 # ---------------------------------------------------------------- columns

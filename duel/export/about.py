@@ -19,7 +19,15 @@ _NEEDED = ("network", "game", "latent")  # the recipe's tables that decide what 
 
 
 def about(run: Run, checkpoint: str | int, weights: Weights) -> dict[str, str]:
-    """The metadata of everything that is exported from a checkpoint; lists and tables are JSON.
+    """The metadata of everything that is exported from a checkpoint: `facts` as text, tables as JSON."""
+    return {
+        PREFIX + key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in facts(run, checkpoint, weights).items()
+    }
+
+
+def facts(run: Run, checkpoint: str | int, weights: Weights) -> dict[str, Any]:
+    """What a generator is and what it takes and gives, as JSON can hold it.
 
     Nothing of it names this machine: of the data there are name and fingerprint, of the recipe only the
     tables that decide what the networks are.
@@ -28,7 +36,7 @@ def about(run: Run, checkpoint: str | int, weights: Weights) -> dict[str, str]:
 
     recipe, spec, data = run.recipe, run.spec, run.provenance["data"]
     tree = recipe.to_tree()
-    values = {
+    return {
         "format": 1,
         "version": __version__,
         "recipe": run.name,
@@ -45,10 +53,6 @@ def about(run: Run, checkpoint: str | int, weights: Weights) -> dict[str, str]:
         "data": data["name"],
         "data_fingerprint": data["fingerprint"],
         "networks": {name: tree[name] for name in _NEEDED if name in tree},
-    }
-    return {
-        PREFIX + key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in values.items()
     }
 
 
