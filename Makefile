@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test e2e studio-bundle soak lint format bench bench-gpu constraints clean
+.PHONY: setup demo test e2e studio-bundle soak lint format bench bench-gpu docs dist frozen figures constraints clean
 
 setup: .venv/.core
 
@@ -63,9 +63,39 @@ bench: .venv/.dev
 bench-gpu: .venv/.dev
 	$(BIN)/python bench/gpu.py $(GPU)
 
-# The pins of a release: what a fresh environment with every extra resolves to.
-constraints: .venv/.dev
-	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+.venv/.docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch .venv/.core $@
+
+# The documentation site, into site/: strict, without a network, every link followed.
+# To look at it: python -m http.server --directory site
+docs: .venv/.docs
+	$(BIN)/python docs/tools/make_site.py
+
+# The wheel and the sdist, into dist/. The same commit gives the same wheel, byte for byte.
+dist: .venv/.dev
+	rm -rf dist *.egg-info
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m build --no-isolation
+	@ls -l dist
+
+# What of duel is public, as text: tests/test_frozen.py holds the code to it.
+frozen: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m surface
+
+# The figures of the theory and concept pages, into docs/pictures/theory.
+figures: .venv/.dev
+	PYTHONPATH=docs $(BIN)/python -m figures
+
+# The pins of a release: what a fresh environment with every extra resolves to. Pins of the file PINS are kept,
+# by default those that are there; PINS=/dev/null asks for the newest of everything.
+PINS ?= constraints.txt
+EXTRAS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"], sep=",")
+constraints:
+	$(PYTHON) -m venv --clear build/pins
+	build/pins/bin/pip install --quiet --disable-pip-version-check -c $(PINS) -e ".[$$($(PYTHON) -c '$(EXTRAS)')]"
+	build/pins/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > build/pins.txt
+	mv build/pins.txt constraints.txt
+	rm -rf build/pins
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info

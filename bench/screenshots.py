@@ -1,10 +1,10 @@
 """The studio's pages as pictures, desktop and phone: docs/pictures/studio-*.png.
 
-    python bench/screenshots.py RUNS --run NAME --other NAME --bigan NAME --image FILE --data NAME
+    python bench/screenshots.py RUNS --run NAME --study NAME --bigan NAME --image FILE --data NAME
 
-RUNS is a folder of trained runs: `--run` and `--other` are shown, compared and explored; `--bigan` is one
-with an encoder, which reconstructs `--image`; `--data` is a listed data set or a folder beneath RUNS. What is
-left out has no picture. Needs Chromium, as `make e2e` does.
+RUNS is a folder of trained runs: `--run` is shown, explored and judged; `--study` is compared; `--bigan`
+is one with an encoder, which reconstructs `--image`; `--data` is a listed data set or a folder beneath RUNS.
+What is left out has no picture. Needs Chromium, as `make e2e` does.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def main() -> None:
     """Take all pictures that the arguments allow."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path)
-    for name in ("run", "other", "bigan", "data"):
+    for name in ("run", "study", "bigan", "data"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--image", type=Path)
     parser.add_argument("--out", type=Path, default=PICTURES)
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,13 +72,13 @@ def take(address: str, given: argparse.Namespace) -> None:
 
 def pages(given: argparse.Namespace) -> list[tuple[str, str, Callable[[Any], None]]]:
     """Name, address and what a person does there before the picture."""
-    run, other = given.run, given.other
+    run = given.run
     walk = "walk=s:0:1,s:0:2&base=s:0:3&plus=s:0:4"
     all_of_them = [
         (True, "runs", "#/runs", _nothing),
         (True, "new", "#/new?source=dcgan", _nothing),
         (run, "run", f"#/run/{run}", _nothing),
-        (other, "compare", f"#/compare?runs={run},{other}", _nothing),
+        (given.study, "compare", f"#/compare?study={given.study}", _nothing),
         (run, "explore", f"#/explore/{run}?{walk}", _nothing),
         (run, "judge", f"#/judge?run={run}", _begin_judging),
         (

@@ -10,6 +10,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("duel", deadline=None)
+settings.load_profile("duel")
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ class Checkerboard(Diagnosis):
     Odena, Dumoulin, Olah 2016 (distill.pub/2016/deconv-checkerboard): transposed convolutions whose kernel is
     no multiple of their stride cover every second pixel more often.
 
-    peak    power at these periods over that beside them, over the same of the data
-    nearest distance to the data (1: that of held-out samples) above which the images are nothing yet
-    after   share of the budget before which every new generator shows the pattern
-    looks   so many looks in a row must agree
+    peak     power at these periods over that beside them, over the same of the data
+    nearest  distance to the data (1: that of held-out samples) above which the images are nothing yet
+    after    share of the budget before which every new generator shows the pattern
+    looks    so many looks in a row must agree
     """
 
     peak: float = 3.0
