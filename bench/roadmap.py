@@ -50,7 +50,7 @@ EXPECTATIONS = ("better", "not worse", "same", "steadier", "above")
 COMPUTED = ("confirmed", "refuted", "not seen at this budget", "cannot tell", "no table yet")
 BY_HAND = ("supported", "contradicted", "not seen at this budget")
 WORDS = tuple(dict.fromkeys((*COMPUTED[:2], *BY_HAND, *COMPUTED[3:], "waits")))
-NAMES = {"fcd": "FCD", "cs": "CS", "frechet": "Fréchet distance", "balance": "distance from ½"}
+NAMES = {"fcd": "FCD", "cs": "CS", "frechet-random": "Fréchet distance", "balance": "distance from ½"}
 SOURCES = {"A": "Bensi, Nocchi 2023", "B": "Hoeckler 2021", "C": "Casadei, Papa 2021", "D": "Fathollahi 2022"}
 
 

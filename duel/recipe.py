@@ -12,6 +12,7 @@ import os
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -366,10 +367,21 @@ def data_changes(data: str | Path) -> Tree:
     if rest and prefix in _FIRST_OPTION:
         return {"data.name": prefix, f"data.{_FIRST_OPTION[prefix]}": rest}
     if isinstance(data, str) and (data in names or ":" in data):
+        if _has_images(Path(data)):
+            raise DataError(
+                f"{data!r} is a listed data set, and here is a folder of images of that name: "
+                f"write ./{data} for the folder; for the data set work from another folder"
+            )
         return {"data.name": data}
     if not Path(data).exists():
         raise DataError(f"there is no data set and no folder {str(data)!r}: {one_of(names, str(data))}")
     return {"data.name": "folder", "data.path": str(data)}
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether pictures lie in a folder or one below, by their names; of many files the first are looked at."""
+    files = chain.from_iterable(folder.glob(pattern) for pattern in ("*.*", "*/*.*"))
+    return any(file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") for file in islice(files, 1000))
 
 
 def data_set(
