@@ -8,7 +8,9 @@ The rules know nothing of the data set but its shape: images are shifted, those 
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,8 @@ from duel.features._images import in_chunks, normalised
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_LOG = logging.getLogger(__name__)
 
 DIMENSION = 128  # of the penultimate features
 _WIDTH = 16  # channels of the first stage; each halving of the side doubles them, up to DIMENSION
@@ -139,6 +143,8 @@ def _fit(network: nn.Module, samples: np.ndarray, labels: np.ndarray, seed: int)
     order, rng = Batches(np.arange(len(samples)), size, seed), streams.stream(seed, "fixed")
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=_DECAY)
     network.train()
+    _LOG.info("training a classifier on %s images, once for these data and this seed", f"{len(samples):,}")
+    began = time.perf_counter()
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = _RATE * _share_of_rate((step + 0.5) / steps)
         rows = order.next()
@@ -146,6 +152,10 @@ def _fit(network: nn.Module, samples: np.ndarray, labels: np.ndarray, seed: int)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        done = step + 1
+        if done * 10 // steps > step * 10 // steps and done < steps:
+            left = (time.perf_counter() - began) / done * (steps - done)
+            _LOG.info("classifier: %d of %d steps, about %.0f s left", done, steps, left)
 
 
 def _loss(network: nn.Module, images: np.ndarray, labels: np.ndarray) -> Tensor:

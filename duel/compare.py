@@ -405,7 +405,10 @@ class Contest:
             )
         if self.result is None:
             count = "no pair" if not self.pairs else "one pair"
-            return f"{self.a} and {self.b} have {count} of runs with the same seed and data: 2 are needed"
+            return (
+                f"{self.a} and {self.b} have {count} of runs with the same seed and data: 2 are needed, "
+                "so train both with the same two seeds, or play a study"
+            )
         among = self._among()
         if self.result.low == self.result.high == 0:
             return f"{self.a} and {self.b} are equal on all {among}, {self.budget}"

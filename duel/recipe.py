@@ -379,7 +379,7 @@ def data_changes(data: str | Path) -> Tree:
 
 
 def _has_images(folder: Path) -> bool:
-    """Whether pictures lie in a folder or one below, by their names; of many files the first are looked at."""
+    """Whether pictures lie in a folder or one below, by their names; the first of many files count."""
     files = chain.from_iterable(folder.glob(pattern) for pattern in ("*.*", "*/*.*"))
     return any(file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") for file in islice(files, 1000))
 

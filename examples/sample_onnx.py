@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("model", metavar="MODEL.onnx")
     parser.add_argument("--n", type=int, default=16, help="how many images")
     parser.add_argument("--seed", type=int, default=0, help="of the latent vectors")
-    parser.add_argument("--label", help="one class by name; by default all classes in turn")
+    parser.add_argument("--label", help="one class by name or number; by default all classes in turn")
     parser.add_argument("--out", default="grid.png")
     given = parser.parse_args()
 
@@ -45,12 +45,14 @@ def latent(about: dict[str, str], n: int, seed: int) -> np.ndarray:
 
 
 def labels(classes: list[str], n: int, wanted: str | None) -> np.ndarray:
-    """The number of one class n times, or all classes in turn."""
+    """The number of one class (by name, else by number) n times, or all classes in turn."""
     if wanted is None:
         return np.arange(n, dtype=np.int64) % len(classes)
-    if wanted not in classes:
-        raise SystemExit(f"there is no class {wanted!r}, the model has: {', '.join(classes)}")
-    return np.full(n, classes.index(wanted), np.int64)
+    numbers = {name: number for number, name in enumerate(classes)}
+    numbers |= {str(number): number for number in range(len(classes)) if str(number) not in numbers}
+    if wanted not in numbers:
+        raise SystemExit(f"there is no class {wanted!r}, the model has: {', '.join(classes)}, or 0, 1, …")
+    return np.full(n, numbers[wanted], np.int64)
 
 
 def grid(pixels: np.ndarray) -> Image.Image:

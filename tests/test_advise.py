@@ -514,7 +514,10 @@ def test_the_advice_as_text(tmp_path):
     assert (
         "expect frechet-random of the order of 1.05 (95 % interval 0.415 to 1.69): on digits-like" in digits
     )
-    assert "watch for mode-hopping (warning, in 1 of 2 runs): Too fast. Then: n_critic=2: slow it" in digits
+    assert (
+        "watch for mode-hopping (warning, in 1 of 2 runs of the evidence, on other data), such as: "
+        "Too fast. Then: n_critic=2: slow it" in digits
+    )
 
 
 def test_no_name_of_a_class_can_damage_the_recipe(tmp_path):

@@ -141,3 +141,13 @@ class TestAugmentation:
     def test_the_gap_is_filled_with_the_edge(self):
         bright = np.full((50, 1, 28, 28), 200, np.uint8)
         assert (classifier.augmented(bright, np.random.default_rng(0)) == 200).all()
+
+
+def test_training_says_that_it_takes_time_and_how_much(caplog):
+    samples = np.zeros((64, 1, 8, 8), np.uint8)
+    with caplog.at_level("INFO", "duel"):
+        Trainer().train(samples, np.arange(64) % 2, 2)
+    first, *rest = caplog.messages
+    assert first == "training a classifier on 64 images, once for these data and this seed"
+    assert 1 <= len(rest) <= 9
+    assert all("s left" in line for line in rest)

@@ -628,7 +628,8 @@ def test_no_common_seed_and_one_common_seed():
     found = against_baseline(made({label: [1, 2, 3] for label in "abc"}, seeds), "fcd").contests
     assert [each.verdict for each in found] == ["no pairs", "no pairs"]
     assert found[0].sentence() == (
-        "b and a have no pair of runs with the same seed and data: 2 are needed. "
+        "b and a have no pair of runs with the same seed and data: 2 are needed, so train both with the "
+        "same two seeds, or play a study. "
         "3 of 3 runs of b have no partner. 3 of 3 runs of a have no partner"
     )
     assert found[1].sentence().startswith("c and a have one pair of runs")

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 
 from duel import catalog, recipe
-from duel.errors import RecipeError
+from duel.errors import DataError, RecipeError
 
 
 def resolved(changes=None, name="dcgan", **options):
@@ -294,3 +294,15 @@ def test_a_recipe_file_that_cannot_be_parsed_is_refused_in_a_sentence(tmp_path, 
     with pytest.raises(RecipeError, match="not valid TOML"):
         recipe.read(file)
     assert recipe.parse_change(text) == (text.partition(" =")[0], text.partition("= ")[2])
+
+
+def test_a_folder_of_images_that_has_a_data_sets_name_is_not_guessed_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").touch()
+    assert recipe.data_changes("mnist") == {"data.name": "mnist"}  # the published files are no pictures
+    (tmp_path / "flowers" / "rose").mkdir(parents=True)
+    (tmp_path / "flowers" / "rose" / "1.JPG").touch()
+    with pytest.raises(DataError, match=r"write \./flowers for the folder"):
+        recipe.data_changes("flowers")
+    assert recipe.data_changes("./flowers")["data.name"] == "folder"

@@ -70,8 +70,8 @@ def _expected(each: Mapping[str, Any]) -> str:
 def _watched(each: Mapping[str, Any]) -> str:
     advice = "; ".join(_advice(one) for one in each["advice"][:1])
     return (
-        f"watch for {each['finding']} ({each['severity']}, in {each['runs']} of {each['of']} runs): "
-        f"{each['explanation']}{' Then: ' if advice else ''}{advice}"
+        f"watch for {each['finding']} ({each['severity']}, in {each['runs']} of {each['of']} runs of "
+        f"the evidence, on other data), such as: {each['explanation']}{' Then: ' if advice else ''}{advice}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,15 @@ def typed_code(changes: dict[str, Any], data: str | None) -> list[str]:
     """Variants from outside that stand on this very command line: their user has named them."""
     values = [data, *changes.values()]
     return [name for value in values if isinstance(value, str) for name in value.split(",") if ":" in name]
+
+
+def tell_of_long_work() -> None:
+    """What the package logs goes to standard error, a line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("duel: %(message)s"))
+    log = logging.getLogger("duel")
+    log.handlers = [handler]  # of this call: standard error may be another one by now
+    log.setLevel(logging.INFO)
 
 
 def which(checkpoint: str) -> str | int:

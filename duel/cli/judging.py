@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from duel.cli.app import AllowCode, Checkpoint, DataChanges, Debug, WeightsOption, app, which
+from duel.cli.app import (
+    AllowCode,
+    Checkpoint,
+    DataChanges,
+    Debug,
+    WeightsOption,
+    app,
+    tell_of_long_work,
+    which,
+)
 from duel.errors import InputError
 
 
@@ -44,6 +53,7 @@ def evaluate(
     from duel import evaluate as compute
     from duel import recipe as recipes
 
+    tell_of_long_work()
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     parsed = dict(recipes.parse_change(text) for text in changes or [])
     result = compute(
