@@ -151,7 +151,7 @@ class _Number:
 
 
 def _of_runs(given: Sequence[Run], metric: str | None, checkpoint: str) -> Measured:
-    labels, data = labelled({run.path: run.recipe for run in given}), _data_names(given)
+    labels, data = labelled({run.path: run.recipe for run in given}), data_names(given)
     runs = _with_partners(given, labels, data)
     shared = {run.path: _shared(run, labels[run.path], data[run.path]) for run in runs}
     alive = [run for run in runs if run.state["state"] not in ("nonfinite", "failed")]
@@ -386,7 +386,7 @@ def _seconds(run: Run) -> float:
     return round(total + before, 3)
 
 
-def _data_names(runs: Sequence[Run]) -> dict[Path, str]:
+def data_names(runs: Sequence[Run]) -> dict[Path, str]:
     """The name of each run's data; with part of the fingerprint where one name stands for several."""
     data = {run.path: run.provenance["data"] for run in runs}
     known: dict[str, set[str]] = {}

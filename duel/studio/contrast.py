@@ -39,12 +39,19 @@ def of_study(folder: Path) -> dict[str, Any]:
 
 
 def _labels(runs: Sequence[tuple[str, Run]]) -> dict[str, str]:
-    """A label for each run, equal where only the seed differs; its name where a recipe cannot be read."""
+    """A label for each run, equal where only the seed differs; its name where a run cannot be read.
+
+    Where the runs are of several data, these are part of it: numbers on other data are no repetition.
+    """
     try:
         found = measured.labelled({run.path: run.recipe for _, run in runs})
-        return {name: found[run.path] for name, run in runs}
-    except DuelError:
+        data = measured.data_names([run for _, run in runs])
+    except (DuelError, KeyError, TypeError):
         return {name: name for name, _ in runs}
+    several = len(set(data.values())) > 1
+    return {
+        name: f"{found[run.path]} on {data[run.path]}" if several else found[run.path] for name, run in runs
+    }
 
 
 def _flat(run: Run) -> dict[str, Any]:

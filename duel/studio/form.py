@@ -85,10 +85,17 @@ def tree_of(root: Path, source: str, changes: Sequence[str]) -> Tree:
         if len(text) > _LONGEST:
             raise InputError(f"a change of {len(text):,} characters was given, allowed are {_LONGEST:,}")
         key, value = recipe.parse_change(text)
-        parsed |= _data(root, str(value)) if key in ("data", "data.path") else {key: value}
+        parsed |= _data(root, str(value)) if key in ("data", "data.path") else {key: _whole(text, value)}
     changed = recipe.change(tree, parsed)
     _refuse_outside(root, changed)
     return changed
+
+
+def _whole(text: str, value: Any) -> Any:
+    """A whole number that was written with an exponent, 1e3, as the integer that it is: TOML reads 1000.0."""
+    if isinstance(value, float) and "e" in text.partition("=")[2].lower() and value.is_integer():
+        return int(value)
+    return value
 
 
 def _data(root: Path, name: str) -> Tree:
@@ -123,6 +130,20 @@ def _refuse_outside(root: Path, tree: Tree) -> None:
 def resolved(root: Path, source: str, changes: Sequence[str]) -> Recipe:
     """The recipe with the changes. RecipeError with every mistake."""
     return recipe.resolve(tree_of(root, source, changes))
+
+
+def carried(root: Path, source: str, changes: Sequence[str]) -> dict[str, list[str]]:
+    """Which changes a recipe takes ("kept"), and which it does not ("dropped"); names before options."""
+    kept: list[str] = []
+    dropped: list[str] = []
+    for text in sorted(changes, key=lambda text: not text.partition("=")[0].endswith((".name", "data"))):
+        try:
+            resolved(root, source, [*kept, text])
+        except InputError:
+            dropped.append(text)
+        else:
+            kept.append(text)
+    return {"kept": kept, "dropped": dropped}
 
 
 def described(root: Path, source: str, changes: Sequence[str]) -> dict[str, Any]:

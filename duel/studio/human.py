@@ -48,8 +48,11 @@ class Settings:
     feedback: bool = False
 
     def __post_init__(self) -> None:
-        if not self.person.strip() or len(self.person) > _NAME:
-            raise InputError(f"a name of 1 to {_NAME} characters is needed: scores are kept by person")
+        if not 1 <= len(self.person.strip()) <= _NAME:
+            given = len(self.person.strip())
+            raise InputError(
+                f"the name has {given} characters, allowed are 1 to {_NAME}: scores are kept by person"
+            )
         if not FEWEST <= self.count <= MOST or self.count % 2:
             raise InputError(
                 f"{self.count} images were asked for, allowed are even numbers, {FEWEST} to {MOST}"

@@ -72,8 +72,11 @@ class Tests:
         with self._lock:
             test = self.get(number)
             settings = human.Settings(**test["settings"])
-            if place != len(test["answers"]) or place >= settings.count:
-                raise InputError(f"image {place} is not the one to be judged: that is {len(test['answers'])}")
+            done = len(test["answers"])
+            if done == settings.count:
+                raise InputError("this test is over: all of its images were judged")
+            if place != done:
+                raise InputError(f"image {place + 1} is not the one to be judged: that is image {done + 1}")
             if not 0 <= seconds < 86400:
                 raise InputError("the time of an answer is to be seconds")
             test["answers"].append(real)

@@ -61,13 +61,18 @@ class Jobs:
         shown = []
         for entry in self.entries():
             if run.is_run(self._root / entry["name"]):
-                self._note_run(entry)
+                self.note_run(entry)
             elif not entry.get("became_run"):  # else somebody has removed the run since
                 said = self.said(entry["name"])
                 shown.append({"name": entry["name"], "alive": entry["alive"], "said": said[-2000:]})
         return shown
 
-    def _note_run(self, entry: dict[str, Any]) -> None:
+    def gone(self) -> list[str]:
+        """Those that were runs, and whose folder is no longer there under this name."""
+        entries = (entry for entry in self.entries() if entry.get("became_run"))
+        return [entry["name"] for entry in entries if not run.is_run(self._root / entry["name"])]
+
+    def note_run(self, entry: dict[str, Any]) -> None:
         """Keep in mind that a training has become a run."""
         if not entry.get("became_run"):
             kept = {key: value for key, value in entry.items() if key not in ("alive", "format")}

@@ -12,7 +12,7 @@ from typing import Any
 
 from duel import checkpoint, io, recipe, table
 from duel.diagnose import advice
-from duel.errors import DuelError
+from duel.errors import DuelError, RunError
 from duel.run import HUMAN_FILE, Run, held, is_run
 from duel.studio import human, paths, tail
 
@@ -89,34 +89,38 @@ def _settled(path: Path, name: str) -> Card:
     card: Card = {
         "name": name, "state": "unreadable", "recipe": "", "data": "", "kind": "", "step": None,
         "steps": None, "started": "", "metric": None, "findings": {}, "picture": None,
-        "seed": None, "best": None,
+        "seed": None, "best": None, "why": "",
     }  # fmt: skip
     try:
         provenance, state = io.read_json(path / "provenance.json"), io.read_json(path / "run.json")
-        data = provenance["data"]
         grids = Run(path).grids()
         card |= {
-            "recipe": _recipe_name(path),
-            "data": str(data["name"]),
-            "kind": str(data["spec"]["kind"]),
-            "step": state["last"],
-            "steps": state["steps"],
-            "started": str(provenance["started"]),
+            "recipe": str(_entry(recipe.read(path / "recipe.toml"), "recipe.toml", "name")),
+            "data": str(_entry(provenance, "provenance.json", "data", "name")),
+            "kind": str(_entry(provenance, "provenance.json", "data", "spec", "kind")),
+            "step": _entry(state, "run.json", "last"),
+            "steps": _entry(state, "run.json", "steps"),
+            "started": str(_entry(provenance, "provenance.json", "started")),
             "seed": provenance.get("seed"),
             "best": state.get("best"),
             "metric": best_metric(path),
             "findings": _counts(path),
             "picture": grids[-1][0] if grids else None,
             "people": human.accuracy(human.judgements(path)),
-            "state": str(state["state"]),
+            "state": str(_entry(state, "run.json", "state")),
         }
-    except (DuelError, OSError, KeyError, TypeError, ValueError):
-        pass
+    except (DuelError, OSError, KeyError, TypeError, ValueError) as error:
+        card["why"] = str(error).replace(f"{path}/", "")
     return card
 
 
-def _recipe_name(path: Path) -> str:
-    return str(recipe.read(path / "recipe.toml")["name"])
+def _entry(found: Any, file: str, *keys: str) -> Any:
+    """An entry of what was read from a file. RunError that names both where it is not there."""
+    for key in keys:
+        if not isinstance(found, Mapping) or key not in found:
+            raise RunError(f"{file} has no {'.'.join(keys)}: copy it again from where it came")
+        found = found[key]
+    return found
 
 
 def best_metric(path: Path) -> dict[str, Any] | None:

@@ -33,9 +33,11 @@ def _add_lists(app: FastAPI, root: Path, jobs: Jobs, known: listing.Listing) -> 
         return answer(
             {
                 "folder": str(root),
+                "exists": root.is_dir(),
                 "runs": known.runs(),
                 "studies": known.studies(),
                 "beginning": jobs.beginning(),
+                "gone": jobs.gone(),
                 "jobs": {"alive": jobs.alive(), "most": jobs.most},
             }
         )
@@ -64,6 +66,8 @@ def _add_run(app: FastAPI, root: Path, jobs: Jobs, known: listing.Listing) -> No
         run = paths.run_at(root, name)
         found = listing.overview(run, name, known.card(run.path))
         mine = next((each for each in jobs.entries() if each["name"] == name), None)
+        if mine:
+            jobs.note_run(mine)
         return answer({**found, "said": jobs.said(name), "ours": bool(mine and mine["alive"])})
 
     @app.get("/api/runs/{name:path}/events")
@@ -104,6 +108,11 @@ def _add_trainings(app: FastAPI, root: Path, jobs: Jobs, worker: Worker) -> None
     async def fields(request: Request) -> Response:
         source, changes = _asked(await body(request))
         return answer(await run_in_threadpool(form.described, root, source, changes))
+
+    @app.post("/api/form/carried")
+    async def carried(request: Request) -> Response:
+        source, changes = _asked(await body(request))
+        return answer(await run_in_threadpool(form.carried, root, source, changes))
 
     @app.post("/api/jobs")
     async def start(request: Request) -> Response:

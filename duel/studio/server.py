@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import logging
 import os
 import re
 import secrets
+import socket
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from duel import table
 from duel.errors import DuelError, InputError
+from duel.run import is_run
 from duel.studio import human_routes, listing, look_routes, paths, play_routes, run_routes
 from duel.studio.answers import Worker
 from duel.studio.jobs import Busy, Jobs
@@ -124,6 +131,10 @@ def serve(folder: Path, host: str, port: int) -> None:
     """Listen until interrupted; prints the address."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name the folder that holds the runs")
+    for kind, is_one in (("run", is_run), ("study", table.is_study)):
+        if is_one(folder):
+            above = folder.resolve().parent
+            raise InputError(f"{folder} is a {kind}: give the folder above it, {above}")
     if not 0 < port < 65536:
         raise InputError(f"--port is {port}, allowed are 1 to 65535")
     if not (STATIC / "index.html").is_file():
@@ -139,7 +150,9 @@ def serve(folder: Path, host: str, port: int) -> None:
         app, host, port, log_level="warning", access_log=False, server_header=False, lifespan="off",
         limit_concurrency=256, timeout_graceful_shutdown=3,
     )  # fmt: skip
-    server = _Server(config, address(gate))
+    server = _Server(config, _places(gate))
+    if not folder.exists():
+        print(f"duel studio: {folder} does not exist yet: the first run makes it", file=sys.stderr)
     try:
         server.run()
     except SystemExit as leave:  # uvicorn's way to say that it cannot listen
@@ -152,6 +165,26 @@ def address(gate: Gate) -> str:
     return f"http://{host}:{gate.port}/" + (f"?token={gate.token}" if gate.token else "")
 
 
+def _places(gate: Gate) -> str:
+    """The address; of a studio that listens at all of them, also the one that other machines know."""
+    found = address(gate)
+    with contextlib.suppress(ValueError, OSError):  # a name, or a machine without a network
+        given = ipaddress.ip_address(gate.host.strip("[]"))
+        if given.is_unspecified:
+            found += f"  from other machines: {address(replace(gate, host=_outward(given.version)))}"
+    return found
+
+
+def _outward(version: int) -> str:
+    """The address that this machine sends from. OSError where it has none."""
+    family, elsewhere = (
+        (socket.AF_INET, "192.0.2.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
+    )  # of documentation (RFC 5737, RFC 3849)
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.connect((elsewhere, 9))  # sends nothing: it asks the kernel for the way
+        return str(asking.getsockname()[0])
+
+
 class _Server(uvicorn.Server):
     """Says where it is once it listens."""
 
@@ -160,6 +193,11 @@ class _Server(uvicorn.Server):
         self._place = place
 
     async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
+        log = logging.getLogger("uvicorn.error")
+        log.disabled = True  # what keeps it from listening is said once, by `serve`
+        try:
+            await super().startup(sockets)
+        finally:
+            log.disabled = False
         if self.started:
             print(f"duel studio: {self._place}  (Ctrl-C ends it; trainings go on)", flush=True)

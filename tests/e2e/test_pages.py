@@ -1,9 +1,13 @@
 """Each page of the studio in a real browser: what a person does there, from begin to end."""
 
+import itertools
+import json
 import re
+import shutil
 
 import pytest
 from in_browser import AXE, Studio
+from made_study import make_study
 from playwright.sync_api import expect
 
 PAGES = {
@@ -93,8 +97,11 @@ def test_stopping_and_resuming(watched):
     page.get_by_role("button", name="Start the training").click()
     page.get_by_role("button", name="Stop").click(timeout=60_000)
     expect(page.locator(".badge").first).to_have_text("interrupted", timeout=60_000)
+    expect(page.get_by_text("It ends after the step under way")).to_have_count(0)
     page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Taking up …")).to_be_disabled()
     expect(page.locator(".badge").first).to_have_text("training", timeout=60_000)
+    expect(page.get_by_text("It is being taken up")).to_have_count(0)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".badge").first).to_have_text("interrupted", timeout=60_000)
     watched.forgive("404")
@@ -258,8 +265,230 @@ def test_the_data_are_shown_with_bad_files_and_duplicates(watched):
     page = watched.open("#/data")
     page.get_by_role("link", name="my photos").click()
     expect(page.get_by_text("broken.png")).to_be_visible()
-    expect(page.get_by_text("1 groups of equal files")).to_be_visible()
+    expect(page.get_by_text("1 group of equal files")).to_be_visible()
+    expect(page.get_by_role("link", name="Train on it")).to_be_visible()
     expect(page.get_by_alt_text(re.compile("^Portrait of my photos"))).to_be_visible()
+
+
+# ---------------------------------------------------------------- what strangers ran into
+
+
+def test_another_recipe_keeps_what_was_typed_and_says_what_it_drops(watched):
+    page = watched.open(
+        "#/new?source=gan-dense-a&set=data%3Ddigits%0Asteps%3D200%0Anetwork.generator_hidden%3D[9]"
+    )
+    expect(page.get_by_role("textbox", name="Steps", exact=True)).to_have_value("200")
+    page.get_by_role("combobox", name="Recipe", exact=True).select_option("dcgan")
+    expect(page.get_by_role("status")).to_contain_text("network.generator_hidden=[9]")
+    expect(page.get_by_role("textbox", name="Steps", exact=True)).to_have_value("200")
+    assert "set=data%3Ddigits%0Asteps%3D200" in page.url
+    # an address that is changed by hand is followed
+    page.evaluate("location.hash = '#/new?source=dcgan&set=steps%3D77'")
+    expect(page.get_by_role("textbox", name="Steps", exact=True)).to_have_value("77")
+
+
+def test_a_recommendation_waits_to_be_used(watched):
+    page = watched.open("#/new?source=dcgan&set=data%3Ddigits%0Asteps%3D77")
+    page.get_by_role("button", name=re.compile("^Recommend")).click()
+    use = page.get_by_role("button", name="Use this")
+    expect(use).to_be_visible(timeout=60_000)
+    assert "steps%3D77" in page.url
+    expect(page.get_by_role("textbox", name="Steps", exact=True)).to_have_value("77")
+    use.click()
+    expect(page.get_by_role("status")).to_contain_text("steps=77")
+    assert "steps%3D77" not in page.url
+
+
+def test_a_click_that_ends_typing_is_not_lost(watched):
+    page = watched.open("#/new?source=dcgan&set=data%3Ddigits")
+    page.get_by_role("textbox", name="Steps", exact=True).fill("abc")  # its refusal moves everything down
+    details = page.locator("details").last
+    details.locator("summary").scroll_into_view_if_needed()
+    box = details.locator("summary").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    with page.expect_response(re.compile("/api/form$")):
+        page.mouse.down()
+    page.mouse.up()
+    expect(details).to_have_attribute("open", "")
+    expect(page.get_by_role("alert")).to_contain_text("steps")
+    watched.forgive("400")
+
+
+def test_two_tabs_of_one_test_go_on_together(watched, studio):
+    page = watched.open("#/judge?run=0001-dcgan-digits")
+    page.get_by_role("textbox", name="Your name").fill("Grace")
+    page.get_by_role("combobox", name="Images").select_option("10")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_text("Image 1 of 10.")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name=re.compile("^Real")).click()
+    expect(other.get_by_text("Image 2 of 10.")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Fake")).click()
+    expect(page.get_by_role("alert")).to_contain_text("image 1 is not the one to be judged: that is image 2")
+    expect(page.get_by_text("Image 2 of 10.")).to_be_visible()
+    for place in range(1, 10):
+        expect(page.get_by_text(f"Image {place + 1} of 10.")).to_be_visible()
+        page.get_by_role("button", name=re.compile("^Fake")).click()
+    expect(page.get_by_role("heading", name=re.compile("right$"))).to_be_visible()
+    page.goto(f"{watched.address}/#/run/0001-dcgan-digits")
+    expect(page.get_by_text("people right:")).to_be_visible()
+    expect(page.get_by_label("How good")).to_contain_text("without feedback")
+    watched.forgive("400")
+
+
+def test_a_number_that_cannot_be_is_refused_and_the_game_goes_on(watched):
+    page = watched.open("#/understand")
+    step = page.get_by_test_id("step")
+    expect(step).to_have_text("0")
+    updates = page.get_by_label("Updates of D per step")
+    page.get_by_role("button", name="Play").click()
+    updates.fill("-3")
+    updates.press("Tab")
+    expect(page.get_by_role("alert")).to_contain_text("n_critic is -3")
+    expect(updates).to_have_value("1")
+    before = int(step.text_content().replace(",", ""))
+    expect(step).not_to_have_text(f"{before:,}")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("alert")).to_contain_text("n_critic is -3")
+    updates.fill("2")
+    updates.press("Tab")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    watched.forgive("400")
+
+
+def test_the_plane_says_that_it_is_loading(watched):
+    page = watched.page
+    held = []
+    page.route(re.compile("/api/playground$"), lambda route: held.append(route), times=1)
+    watched.open("#/understand")
+    expect(page.get_by_role("status")).to_contain_text("Loading")
+    held[0].continue_()
+    expect(page.get_by_test_id("step")).to_have_text("0")
+    expect(page.get_by_text("Loading")).to_have_count(0)
+
+
+def test_an_unreadable_run_says_why_and_gives_no_verdict(watched, studio):
+    broken = studio.root / "0000-broken"
+    shutil.copytree(studio.root / "0001-dcgan-digits", broken)
+    (broken / "run.json").write_text("nonsense")
+    (broken / "findings.json").unlink(missing_ok=True)
+    try:
+        page = watched.open("#/runs")
+        expect(page.get_by_role("row", name=re.compile("0000-broken"))).to_contain_text(
+            "run.json cannot be read"
+        )
+        page.get_by_role("link", name="0000-broken").click()
+        expect(page.get_by_role("alert")).to_contain_text("run.json cannot be read")
+        expect(page.get_by_label("Findings")).to_contain_text("Nothing can be said")
+    finally:
+        watched.page.goto("about:blank")  # it would go on asking
+        shutil.rmtree(broken)
+
+
+def test_a_folder_that_is_renamed_under_its_pages_is_said(watched, studio):
+    gone = studio.root / "0000-gone"
+    shutil.copytree(studio.root / "0001-dcgan-digits", gone)
+    explore = watched.page.context.new_page()
+    page = watched.open("#/run/0000-gone")
+    expect(page.get_by_role("heading", name="0000-gone")).to_be_visible()
+    explore.goto(f"{watched.address}/#/explore/0000-gone")
+    expect(explore.get_by_test_id("big")).to_be_visible()
+    explore.wait_for_selector(".slider")
+    shutil.rmtree(gone)
+    explore.get_by_role("button", name="New samples").click()
+    expect(explore.get_by_role("alert")).to_contain_text("0000-gone is not here any more")
+    page.bring_to_front()
+    expect(page.get_by_role("alert")).to_contain_text("The folder of 0000-gone is gone")
+    page.goto("about:blank")  # it would go on asking
+    watched.forgive("404")
+
+
+def test_a_seed_that_is_none_is_refused(watched):
+    page = watched.open("#/explore/0001-dcgan-digits")
+    seed = page.get_by_role("textbox", name="Seed")
+    for wrong in ("-3", "hello"):
+        seed.fill(wrong)
+        seed.press("Tab")
+        expect(page.get_by_role("alert")).to_contain_text(f"The seed is {wrong}")
+        expect(seed).to_have_value("0")
+    seed.fill("5")
+    seed.press("Tab")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.evaluate("location.hash = '#/explore/0001-dcgan-digits?seed=-7'")
+    expect(page.get_by_role("alert")).to_contain_text("The seed is -7")
+
+
+def test_a_study_that_is_not_there_yet_is_waited_for_and_the_address_is_followed(watched, studio):
+    page = watched.open("#/compare?study=study-later")
+    expect(page.get_by_text("There is no study study-later here (yet).")).to_be_visible()
+    made = make_study(studio.root, studio.root / "0001-dcgan-digits", "study-later")
+    try:
+        expect(page.get_by_label("Verdict")).to_contain_text("Of the whole study study-later, 6 runs")
+        expect(page.get_by_text("here (yet)")).to_have_count(0)
+        page.evaluate("location.hash = '#/compare?runs=0001-dcgan-digits'")
+        expect(page.locator("summary").first).to_have_text("1 run chosen")
+        expect(page.locator(".beside figure")).to_have_count(1)
+    finally:
+        watched.page.goto("about:blank")  # it would go on asking
+        shutil.rmtree(made)
+    watched.forgive("404")
+
+
+def test_a_page_that_does_not_exist_is_said(watched):
+    page = watched.open("#/xyz")
+    expect(page.get_by_role("heading", name="There is no page “xyz”")).to_be_visible()
+
+
+def test_a_folder_without_a_usable_image_is_not_offered_for_training(watched, studio):
+    empty = studio.root / "notes"
+    empty.mkdir()
+    (empty / "broken.png").write_bytes(b"no image")
+    try:
+        page = watched.open("#/data/notes")
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("cell", name="broken.png")).to_be_visible()
+        expect(page.get_by_role("link", name="Train on it")).to_have_count(0)
+    finally:
+        watched.page.goto("about:blank")  # it would go on asking
+        shutil.rmtree(empty)
+    watched.forgive("400")
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_long_names_and_legends_stay_within_the_page(watched, studio, width):
+    names = [f"000{number}-{'unbreakable' * 14}" for number in (6, 7)]
+    for name in names:
+        shutil.copytree(studio.root / "0001-dcgan-digits", studio.root / name)
+        recipe = studio.root / name / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace('name = "dcgan"', f'name = "{name}"', 1))
+        provenance = json.loads((studio.root / name / "provenance.json").read_text())
+        provenance["data"] |= {"name": name, "fingerprint": name}
+        (studio.root / name / "provenance.json").write_text(json.dumps(provenance))
+    try:
+        watched.page.set_viewport_size({"width": width, "height": 844})
+        for place, ready in (
+            ("#/runs", "table.cards tbody tr"),
+            (f"#/run/{names[0]}", ".chart canvas"),
+            (f"#/explore/{names[0]}", ".slider"),
+            (f"#/judge?run={names[0]}", "option"),
+            (f"#/new?source=run:{names[0]}", "details"),
+            (f"#/compare?runs={','.join(names)},0001-dcgan-digits", ".chart canvas"),
+        ):
+            watched.page.goto("about:blank")
+            page = watched.open(place)
+            page.wait_for_selector(ready, state="attached")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, place
+        keys = page.locator(".chart").first.locator(".key")
+        boxes = [keys.nth(number).bounding_box() for number in range(keys.count())]
+        assert len(boxes) == 3
+        for above, below in itertools.pairwise(boxes):
+            assert below["y"] >= above["y"] + above["height"] - 1  # long ones stand below each other
+    finally:
+        watched.page.goto("about:blank")  # it would go on asking
+        for name in names:
+            shutil.rmtree(studio.root / name)
 
 
 # ---------------------------------------------------------------- all pages
@@ -327,8 +556,6 @@ def test_a_hidden_tab_asks_nothing(browser, studio):
 
 
 def test_script_in_names_is_shown_and_not_run(watched, studio):
-    import shutil
-
     name = "0000-<img src=x onerror=alert(1)>"
     shutil.copytree(studio.root / "0001-dcgan-digits", studio.root / name)
     try:

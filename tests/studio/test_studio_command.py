@@ -43,6 +43,44 @@ def test_a_port_that_is_taken_is_said(capsys, monkeypatch, tmp_path):
         status, _, said = command(capsys, monkeypatch, "studio", tmp_path, "--port", port)
     assert status == 2
     assert f"127.0.0.1:{port} cannot be listened at" in said
+    assert "Errno" not in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("file", "kind"), [("recipe.toml", "run"), ("plan.json", "study")])
+def test_a_run_or_a_study_in_the_place_of_their_folder_is_refused(capsys, monkeypatch, tmp_path, file, kind):
+    one = tmp_path / "one"
+    one.mkdir()
+    (one / file).write_text("")
+    status, _, said = command(capsys, monkeypatch, "studio", one)
+    assert status == 2
+    assert f"one is a {kind}: give the folder above it, {tmp_path}" in said.replace("\n", " ")
+
+
+def test_a_folder_that_does_not_exist_yet_is_said(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("DUEL_OFFLINE", "1")
+    monkeypatch.setattr(server._Server, "run", lambda self: None)
+    monkeypatch.setattr("duel.studio.answers.Worker.warm", lambda self: None)
+    server.serve(tmp_path / "none", "127.0.0.1", 7860)
+    server.serve(tmp_path, "127.0.0.1", 7860)
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        f"duel studio: {tmp_path / 'none'} does not exist yet: the first run makes it"
+    ]
+
+
+@pytest.mark.parametrize(("host", "own"), [("0.0.0.0", "http://192.168.0.9:80/?token=abc"),
+                                           ("::", "http://[fe::9]:80/?token=abc")])  # fmt: skip
+def test_listening_everywhere_names_the_address_for_other_machines(monkeypatch, host, own):
+    monkeypatch.setattr(server, "_outward", {4: "192.168.0.9", 6: "fe::9"}.get)
+    assert server._places(Gate(host, 80, "abc")).endswith(f"  from other machines: {own}")
+
+    def no_network(version):
+        raise OSError("unreachable")
+
+    monkeypatch.setattr(server, "_outward", no_network)
+    assert server._places(Gate(host, 80, "abc")) == server.address(Gate(host, 80, "abc"))
+    assert "machines" not in server._places(Gate("127.0.0.1", 80, None))
 
 
 @pytest.mark.parametrize(

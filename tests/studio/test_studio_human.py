@@ -120,13 +120,30 @@ def test_a_test_from_its_begin_to_the_runs_folder(root):
         assert "was_real" not in said
         assert ("truth" in said) is (place == 3)
     assert said["score"]["value"] == 0.5
-    assert client.post(address, json={"place": 4, "real": True, "seconds": 0.5}).status_code == 400
+    late = client.post(address, json={"place": 4, "real": True, "seconds": 0.5})
+    assert (late.status_code, late.json()["error"]) == (
+        400, "this test is over: all of its images were judged",
+    )  # fmt: skip
     assert client.get("/api/judge").json()["scores"][0]["without_feedback"]["answers"] == 4
     assert client.get("/api/runs/0001-plain/overview").json()["people"]["tests"][0]["person"] == "Ada"
     card = next(r for r in client.get("/api/runs").json()["runs"] if r["name"] == "0001-plain")
     assert card["people"]["value"] == 0.5
     [kept] = human.judgements(root / "0001-plain")
     assert (kept["person"], kept["feedback"], kept["seconds"]) == ("Ada", False, [0.5] * 4)
+
+
+def test_an_answer_from_a_tab_that_is_behind_says_which_image_is_next(client):
+    address = f"/api/judge/{begun(client)['id']}"
+    given = {"place": 0, "real": True, "seconds": 1}
+    assert client.post(address, json=given).status_code == 200
+    error = client.post(address, json=given).json()["error"]
+    assert error == "image 1 is not the one to be judged: that is image 2"
+    assert client.get(address).json()["done"] == 1
+
+
+def test_a_name_that_is_too_long_is_refused_with_its_length():
+    with pytest.raises(InputError, match="the name has 61 characters, allowed are 1 to 60"):
+        settings(person="x" * 61)
 
 
 def test_feedback_is_the_truth_of_that_image_and_is_stored(client, root):

@@ -147,6 +147,13 @@ def test_the_presets_collapse_and_cure():
     assert game.look().covered >= 6
 
 
+def test_a_collapse_does_not_cure_itself():
+    game = Playground(Settings())
+    game.change(playground.PRESETS["collapse"])
+    game.play(2800)
+    assert game.look().covered <= 2
+
+
 # ---------------------------------------------------------------- through the server
 
 

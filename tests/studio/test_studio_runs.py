@@ -53,6 +53,34 @@ def test_a_changed_run_is_read_again(root):
     assert known.card(root / "0001-plain")["state"] == "unreadable"
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("run.json", "nonsense", "run.json cannot be read as JSON"),
+        ("run.json", '{"format": 1}', "run.json has no last"),
+        ("provenance.json", None, "provenance.json is missing"),
+        ("provenance.json", '{"format": 1, "data": {"name": "x"}}', "provenance.json has no data.spec.kind"),
+        ("recipe.toml", "= nonsense", "recipe.toml"),
+    ],
+)
+def test_an_unreadable_run_says_which_file_and_why(root, file, content, said):
+    path = root / "0001-plain" / file
+    path.unlink() if content is None else path.write_text(content)
+    found = client_of(root).get("/api/runs/0001-plain/overview").json()
+    assert found["state"] == "unreadable"
+    assert said in found["why"]
+    assert str(root) not in found["why"]
+
+
+def test_a_run_that_can_be_read_has_no_reason(reader):
+    assert reader.get("/api/runs/0001-plain/overview").json()["why"] == ""
+
+
+def test_a_folder_that_is_not_there_yet_is_said(tmp_path, reader):
+    assert client_of(tmp_path / "none").get("/api/runs").json()["exists"] is False
+    assert reader.get("/api/runs").json()["exists"] is True
+
+
 def test_one_run_in_full(reader):
     run = reader.get("/api/runs/0001-plain/overview").json()
     assert run["grids"] == [0, 3, 6]
@@ -178,6 +206,24 @@ def test_a_wrong_value_is_said_with_all_others(client):
     assert "latent.size is -1" in answer.json()["error"] or "nothing" in answer.json()["error"]
 
 
+def test_another_recipe_keeps_the_changes_that_it_takes(client, root):
+    changes = ["network.generator_hidden=[9]", "steps=200", "data=digits", "penalties=r1", "nothing=1"]
+    answer = client.post("/api/form/carried", json={"source": "dcgan", "changes": changes})
+    assert answer.json() == {
+        "kept": ["data=digits", "steps=200", "penalties=r1"],
+        "dropped": ["network.generator_hidden=[9]", "nothing=1"],
+    }
+    kept = form.carried(root, "dcgan", ["network.generator_hidden=[9]", "network.name=dense"])["kept"]
+    assert kept == ["network.name=dense", "network.generator_hidden=[9]"]
+
+
+@pytest.mark.parametrize("written", ["1e3", "1E3", "1000"])
+def test_a_whole_number_may_have_an_exponent(root, written):
+    assert form.resolved(root, "dcgan", [f"steps={written}"]).steps == 1000
+    with pytest.raises(InputError, match=r"steps is 1\.5"):
+        form.resolved(root, "dcgan", ["steps=1.5"])
+
+
 # ---------------------------------------------------------------- trainings
 
 TINY = ["data=digits", "data.resolution=8", "network.width=4", "latent.size=5", "batch_size=8", "threads=1",
@@ -243,6 +289,16 @@ def test_a_run_that_was_removed_is_not_said_to_have_failed(root):
     assert Jobs(root).beginning() == []
 
 
+def test_a_run_whose_folder_was_renamed_is_gone_and_did_not_fail(root):
+    entry = {"format": 1, "name": "0001-plain", "pid": 1, "ticks": 0, "began": 0, "command": []}
+    Jobs(root)._file("0001-plain", "json").write_text(json.dumps(entry))
+    client = client_of(root)
+    client.get("/api/runs/0001-plain/overview")  # a page that looks at it, and not at the list
+    (root / "0001-plain").rename(root / "elsewhere")
+    found = client.get("/api/runs").json()
+    assert (found["beginning"], found["gone"]) == ([], ["0001-plain"])
+
+
 def test_a_process_of_the_same_number_is_not_ours(root):
     entry = {"format": 1, "name": "0001-plain", "pid": os.getpid(), "ticks": 1, "began": 0}
     jobs = Jobs(root)
@@ -301,6 +357,22 @@ def test_runs_are_compared_by_what_they_share(reader):
     )
     assert "duel evaluate" in found["verdict"]["why_not"]
     assert str(reader.get("/api/runs").json()["folder"]) not in found["verdict"]["why_not"]
+
+
+def test_runs_on_other_data_are_no_repetition(root):
+    other = root / "0006-plain"
+    shutil.copytree(root / "0001-plain", other)
+    provenance = json.loads((other / "provenance.json").read_text())
+    provenance["data"] |= {"name": "letters", "fingerprint": "another"}
+    (other / "provenance.json").write_text(json.dumps(provenance))
+    names = ["0001-plain", "0002-plain", "0006-plain"]
+    found = client_of(root).post("/api/compare", json={"runs": names}).json()
+    labels = [run["label"] for run in found["runs"]]
+    assert labels == ["dcgan on digits", "dcgan on digits", "dcgan on letters"]
+    assert [(line["label"], line["runs"]) for line in found["curves"][0]["lines"]] == [
+        ("dcgan on digits", 2),
+        ("dcgan on letters", 1),
+    ]
 
 
 def test_a_study_is_listed_and_compared(root):

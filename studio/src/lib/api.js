@@ -28,6 +28,16 @@ async function request(address, options) {
   return answered(response)
 }
 
+// Why a picture did not come: what the studio says of it now, or null where it comes.
+export async function whyNot(address) {
+  try {
+    await request(address)
+    return null
+  } catch (e) {
+    return e
+  }
+}
+
 export async function get(address) {
   return (await request(address)).json()
 }

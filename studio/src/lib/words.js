@@ -16,6 +16,8 @@ export function between(metric) {
   return `${number(metric.low, 3)} to ${number(metric.high, 3)}`
 }
 
+export const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`
+
 export const percent = (share) => `${Math.round(share * 100)} %`
 
 const STATES = {
