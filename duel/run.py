@@ -26,7 +26,7 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -620,6 +620,34 @@ def _until(logged: dict[str, Any], step: int) -> bool:
 def is_run(path: Path) -> bool:
     """Whether the folder holds a run."""
     return (path / "recipe.toml").is_file()
+
+
+def write_published(
+    path: Path,
+    recipe: Recipe,
+    provenance: dict[str, Any],
+    *,
+    step: int,
+    planned: int,
+    groups: Mapping[str, Mapping[str, Any]],
+    evaluations: Sequence[dict[str, Any]],
+    findings: list[dict[str, Any]],
+) -> None:
+    """Fill an empty folder with a run that was trained elsewhere, of which one checkpoint is here.
+
+    step, planned  of the checkpoint; how many steps the training was to have
+    groups         the checkpoint's tensors, as `duel.checkpoint.save` takes them
+    """
+    checkpoint.save(path / "checkpoints", step, groups, {})
+    for each in evaluations:
+        io.append_line(path / "metrics.jsonl", each)
+    if findings:
+        io.write_json(path / "findings.json", {"findings": findings})
+    io.write_json(path / "provenance.json", provenance)
+    io.write_json(
+        path / "run.json", {"state": "done", "steps": max(step, planned), "last": step, "best": None}
+    )
+    io.write_atomic(path / "recipe.toml", to_toml(recipe).encode())
 
 
 def is_unfinished(path: Path) -> bool:

@@ -29,6 +29,7 @@ from duel.datasets._images import one_line
 from duel.errors import CheckpointError, RunError
 from duel.export.about import facts
 from duel.hub.described import Config, Evaluation, Machine, Origin, evaluation, first_problem
+from duel.run import write_published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -168,16 +169,17 @@ def unpack(model: Path, run: Path, origin: str, allow_code: bool | Collection[st
         groups["ema"] = {
             name: value for name, value in tensors.items() if not name.startswith("discriminator.")
         }
-    checkpoints.save(run / "checkpoints", config.checkpoint, groups, {})
-    for line in io.read_lines(model / METRICS):
-        if (each := evaluation(line)) is not None and _is_of(each, config):
-            io.append_line(run / METRICS, each.model_dump(exclude_none=True))
-    if found := _findings(model / FINDINGS):
-        io.write_json(run / FINDINGS, {"findings": found})
-    io.write_json(run / "provenance.json", _provenance(config, origin))
-    state = {"state": "done", "steps": max(config.checkpoint, config.provenance.steps or 0)}
-    io.write_json(run / "run.json", {**state, "last": config.checkpoint, "best": None})
-    io.write_atomic(run / RECIPE, recipes.to_toml(recipe).encode())
+    lines = filter(None, map(evaluation, io.read_lines(model / METRICS)))
+    write_published(
+        run,
+        recipe,
+        _provenance(config, origin),
+        step=config.checkpoint,
+        planned=config.provenance.steps or 0,
+        groups=groups,
+        evaluations=[each.model_dump(exclude_none=True) for each in lines if _is_of(each, config)],
+        findings=_findings(model / FINDINGS),
+    )
 
 
 def _config(file: Path, origin: str) -> Config:
